@@ -1,0 +1,1 @@
+"""The web server: HTTP API, live events, and the built page."""

@@ -1,0 +1,69 @@
+"""How often: writes by credential, sign-ins by address and by account.
+
+Counted in Valkey, so that the limit holds over all processes; while Valkey is away each process counts for itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from flask import Flask, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from api.auth import SESSION_COOKIE
+from api.database import SAFE_METHODS
+from tailwatch.settings import get_settings
+
+#: A request never waits longer than this for the counters.
+_PATIENCE_SECONDS: Final = 0.1
+
+
+def _credential() -> str:
+    """Name the caller before the credential is looked up: what it is does not matter for counting."""
+    secret = request.headers.get("Authorization") or request.cookies.get(SESSION_COOKIE)
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()[:32] if secret else get_remote_address()
+
+
+def _account() -> str:
+    body = request.get_json(silent=True)
+    email = body.get("email") if isinstance(body, dict) else None
+    return hashlib.sha256(str(email).strip().lower().encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _is_read() -> bool:
+    return request.method in SAFE_METHODS
+
+
+limiter = Limiter(
+    key_func=_credential,
+    application_limits=[lambda: f"{get_settings().writes_per_minute}/minute"],
+    application_limits_exempt_when=_is_read,
+    in_memory_fallback_enabled=True,
+    strategy="fixed-window",
+)
+
+
+def _attempts() -> str:
+    return f"{get_settings().login_attempts_per_minute}/minute"
+
+
+by_address = limiter.limit(_attempts, key_func=get_remote_address)
+by_account = limiter.limit(_attempts, key_func=_account)
+
+
+def register(app: Flask) -> None:
+    """Limit `app`'s writes."""
+    url = get_settings().redis_url
+    options: dict[str, Any] = {
+        "socket_timeout": _PATIENCE_SECONDS,
+        "socket_connect_timeout": _PATIENCE_SECONDS,
+        # redis-py's default tries for seconds; counting for ourselves meanwhile is better.
+        "retry": Retry(NoBackoff(), 0),
+    }
+    app.config["RATELIMIT_STORAGE_URI"] = "redis+" + url if url.startswith("unix://") else url
+    app.config["RATELIMIT_STORAGE_OPTIONS"] = options
+    limiter.init_app(app)

@@ -1,0 +1,176 @@
+"""From a trade's POST to the live event that carries its risk, on the running product.
+
+    ./run &                                  # demo portfolio of 20 names
+    ./run python bench/trade_to_dashboard.py # prints a table, then JSON
+
+Two hundred real trades, one after the other, each timed from before the POST until a Socket.IO client holds the
+`risk` event of that trade's revision. Beside it, in turns with the trades, the floor: two durable commits and two
+Valkey hops with no Python work between. Trades are deleted again at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+import redis
+import requests
+import socketio
+from rich.console import Console
+from rich.table import Table
+
+STAGES = ("request", "queue", "load", "compute", "save", "push")
+
+
+class Page:
+    """A live client: keeps the newest risk event and wakes whoever waits for a revision."""
+
+    def __init__(self, url: str, token: str, portfolio_id: int) -> None:
+        self._news = threading.Condition()
+        self._event: dict[str, Any] = {}
+        self._arrived = 0.0
+        self._client = socketio.Client()
+        self._client.on("risk", self._on_risk)
+        self._client.connect(url, transports=["websocket"], auth={"token": token})
+        answer = self._client.call("subscribe", {"portfolio_id": portfolio_id})
+        if not isinstance(answer, dict) or "state" not in answer:
+            raise SystemExit(f"The live channel refused the portfolio: {answer}")
+
+    def _on_risk(self, event: dict[str, Any]) -> None:
+        with self._news:
+            self._arrived, self._event = time.time(), event
+            self._news.notify_all()
+
+    def wait_for(self, revision: int) -> tuple[float, dict[str, Any]]:
+        """Return when the event of `revision` (or a newer one) arrived, and the event."""
+        with self._news:
+            if not self._news.wait_for(lambda: self._event.get("revision", 0) >= revision, timeout=15):
+                raise SystemExit(f"No risk event for revision {revision} within 15 s: is a worker running?")
+            return self._arrived, self._event
+
+    def close(self) -> None:
+        """Leave."""
+        self._client.disconnect()
+
+
+def trade(session: requests.Session, trades_url: str, page: Page, number: int) -> tuple[dict[str, float], int]:
+    """Book one trade; return milliseconds by stage with the total, and the trade's id."""
+    body = {"ticker": "AAPL", "quantity": str(1 if number % 2 else -1), "price": "125.50", "note": "bench"}
+    before = time.time()
+    answer = session.post(trades_url, json=body, timeout=10)
+    answered = time.time()
+    if answer.status_code != 201:
+        raise SystemExit(f"POST answered {answer.status_code}: {answer.text}")
+    booked = answer.json()
+    arrived, event = page.wait_for(booked["revision"])
+    timing = event["timing"]
+    seconds = {
+        "request": answered - before,
+        # From the answer to the worker's start; negative while the worker starts before the answer is read.
+        "queue": timing["started"] - answered,
+        "load": timing["load_ms"] / 1e3,
+        "compute": timing["compute_ms"] / 1e3,
+        "save": timing["save_ms"] / 1e3,
+        "push": arrived - timing["published"],
+        "total": arrived - before,
+    }
+    return {stage: 1e3 * value for stage, value in seconds.items()}, booked["trade"]["id"]
+
+
+def make_floor(database_url: str, redis_url: str) -> tuple[Callable[[], float], Callable[[], None]]:
+    """Return what times two durable commits and two Valkey hops (in milliseconds), and what tidies up after it."""
+    connection = psycopg2.connect(database_url)
+    cursor = connection.cursor()
+    cursor.execute("CREATE UNLOGGED TABLE IF NOT EXISTS bench_floor (x int)")
+    cursor.execute("DROP TABLE bench_floor")
+    cursor.execute("CREATE TABLE bench_floor (x int)")
+    connection.commit()
+    valkey = redis.Redis.from_url(redis_url)
+    listener = valkey.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+    listener.subscribe("tailwatch:bench")
+    listener.get_message(timeout=1)
+
+    def once() -> float:
+        before = time.perf_counter()
+        cursor.execute("INSERT INTO bench_floor VALUES (1)")
+        connection.commit()
+        valkey.lpush("tailwatch:bench", b"x")
+        valkey.brpop(["tailwatch:bench"])
+        cursor.execute("INSERT INTO bench_floor VALUES (1)")
+        connection.commit()
+        valkey.publish("tailwatch:bench", b"x")
+        while listener.get_message(timeout=1) is None:
+            pass
+        return 1e3 * (time.perf_counter() - before)
+
+    def tidy() -> None:
+        cursor.execute("DROP TABLE bench_floor")
+        connection.commit()
+
+    return once, tidy
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """Return p50, p95 and p99 of `values`."""
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return {"p50": round(cuts[49], 2), "p95": round(cuts[94], 2), "p99": round(cuts[98], 2)}
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Run warm-up, trades and floor in turns; return percentiles in milliseconds by row."""
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {arguments.token}"
+    portfolios = session.get(f"{arguments.url}/api/portfolios", timeout=10).json()["items"]
+    portfolio_id = next((p["id"] for p in portfolios if p["name"] == arguments.portfolio), None)
+    if portfolio_id is None:
+        raise SystemExit(f"There is no portfolio named {arguments.portfolio!r}.")
+    trades_url = f"{arguments.url}/api/portfolios/{portfolio_id}/trades"
+    page = Page(arguments.url, arguments.token, portfolio_id)
+    floor, tidy = make_floor(arguments.database_url, arguments.redis_url)
+    rows: dict[str, list[float]] = {stage: [] for stage in (*STAGES, "total", "floor")}
+    booked = []
+    try:
+        for number in range(arguments.warm_up + arguments.trades):
+            times, trade_id = trade(session, trades_url, page, number)
+            booked.append(trade_id)
+            times["floor"] = floor()
+            if number >= arguments.warm_up:
+                for stage, value in times.items():
+                    rows[stage].append(value)
+    finally:
+        page.close()
+        tidy()
+        for trade_id in booked:
+            session.delete(f"{trades_url}/{trade_id}", timeout=10)
+    return {stage: percentiles(values) for stage, values in rows.items()}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--token", required=True)
+    parser.add_argument("--database-url", required=True)
+    parser.add_argument("--redis-url", required=True)
+    parser.add_argument("--portfolio", default="Demo")
+    parser.add_argument("--trades", type=int, default=200)
+    parser.add_argument("--warm-up", type=int, default=20)
+    result = measure(parser.parse_args())
+    table = Table("ms", "p50", "p95", "p99", title="trade → dashboard")
+    for stage, figures in result.items():
+        table.add_row(stage, *(f"{value:.1f}" for value in figures.values()), end_section=stage == "push")
+    ratio = result["total"]["p50"] / result["floor"]["p50"]
+    Console().print(table, f"p50 is {ratio:.1f} × the floor")
+    json.dump({"bench": "trade_to_dashboard", "milliseconds": result, "p50_over_floor": round(ratio, 2)}, sys.stdout)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

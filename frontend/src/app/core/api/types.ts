@@ -1,0 +1,58 @@
+/** The API's objects by the names the page uses; their shapes are generated from api/openapi.json. */
+import type { Portfolio, PortfolioCreate, Risk, RiskPosition, TradeCreate } from './generated';
+
+export type {
+  Correlation,
+  Coverage,
+  Distribution,
+  Failure,
+  HistoryRow,
+  Holding,
+  Me,
+  MethodFigures,
+  NewToken,
+  Portfolio,
+  Progress,
+  Risk,
+  TailFigures,
+  Token,
+  TokenCreate,
+  Trade,
+} from './generated';
+
+export type Position = RiskPosition;
+export type RiskState = Risk['state'];
+export type RiskMethod = Portfolio['risk_method'];
+export type PortfolioInput = PortfolioCreate;
+
+/** A trade to be booked; exact decimals go out as strings. */
+export type TradeInput = Omit<
+  TradeCreate,
+  'quantity' | 'price' | 'fee' | 'currency' | 'executed_at'
+> & {
+  quantity: string;
+  price: string;
+  fee?: string;
+  currency?: string;
+  executed_at?: string;
+};
+
+/** A snapshot was stored. Socket.IO events stand in no OpenAPI document; docs/architecture.md has them. */
+export interface RiskEvent {
+  portfolio_id: number;
+  snapshot_id: number;
+  revision: number;
+  state: RiskState;
+  annualized_volatility: number | null;
+  var_95_1d: number | null;
+  es_95_1d: number | null;
+  nav: number | null;
+  computed_at: string;
+}
+
+/** A longer computation goes on. */
+export interface ProgressEvent {
+  portfolio_id: number;
+  stage: string;
+  fraction: number;
+}

@@ -1,0 +1,67 @@
+import { Position } from '../../core/api/types';
+import { bar, scaleOf, shares } from './shares';
+
+function position(ticker: string, weight: number | null, es: number | null): Position {
+  return {
+    ticker,
+    quantity: '1',
+    price: null,
+    market_value: null,
+    weight,
+    volatility: null,
+    beta: null,
+    component_volatility: es,
+    component_var_95: es,
+    component_es_975: es,
+    marginal_var_95: null,
+    status: es === null ? 'pending' : 'modelled',
+    reason: null,
+  };
+}
+
+describe('shares', () => {
+  it('shares the risk out so that it adds up to one, the largest first', () => {
+    // Tail components of the reference portfolio, docs/risk-methods.md.
+    const parts = [0.007890722, 0.006540481, 0.003223039, 0.006889875, 0.002748966];
+    const positions = ['AAPL', 'MSFT', 'JPM', 'XOM', 'KO'].map((t, i) =>
+      position(t, 0.2, parts[i]),
+    );
+    const rows = shares({ positions }, 'es');
+    expect(rows.map((row) => row.ticker)).toEqual(['AAPL', 'XOM', 'MSFT', 'JPM', 'KO']);
+    expect(rows.reduce((sum, row) => sum + row.ofRisk!, 0)).toBeCloseTo(1, 12);
+    expect(rows[0].ofRisk).toBeCloseTo(0.2891, 4);
+  });
+
+  it('keeps a hedge negative and puts positions without figures last', () => {
+    const positions = [
+      position('NEW', null, null),
+      position('HEDGE', -0.2, -0.5),
+      position('A', 1.2, 1.5),
+    ];
+    const rows = shares({ positions }, 'es');
+    expect(rows.map((row) => [row.ticker, row.ofRisk])).toEqual([
+      ['A', 1.5],
+      ['HEDGE', -0.5],
+      ['NEW', null],
+    ]);
+  });
+
+  it('invents no shares where there is no risk', () => {
+    expect(shares({ positions: [position('A', 1, 0)] }, 'es')[0].ofRisk).toBeNull();
+  });
+});
+
+describe('bars', () => {
+  it('start at zero, which is always in sight', () => {
+    const scale = scaleOf([0.5, 0.25]);
+    expect(bar(0.5, scale)).toEqual({ left: 0, width: 100 });
+    expect(bar(0.25, scale)).toEqual({ left: 0, width: 50 });
+  });
+
+  it('lie left of zero for hedges, on the same scale', () => {
+    const scale = scaleOf([-0.25, 0.75]);
+    expect(bar(-0.25, scale)).toEqual({ left: 0, width: 25 });
+    expect(bar(0.75, scale)).toEqual({ left: 25, width: 75 });
+    expect(bar(null, scale)).toEqual({ left: 25, width: 0 });
+  });
+});

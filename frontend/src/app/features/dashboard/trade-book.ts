@@ -1,0 +1,63 @@
+import { Injectable, inject, signal } from '@angular/core';
+
+import { Api } from '../../core/api/api';
+import { toProblem } from '../../core/api/problem';
+import { Trade } from '../../core/api/types';
+import { newIdempotencyKey } from '../../core/idempotency';
+
+/** The open portfolio's trades, newest first, read page by page. */
+@Injectable()
+export class TradeBook {
+  private readonly api = inject(Api);
+  private portfolioId = 0;
+  private cursor: string | null = null;
+
+  private readonly items = signal<Trade[]>([]);
+  private readonly hasMoreOf = signal(false);
+  private readonly problemOf = signal<string | null>(null);
+
+  readonly trades = this.items.asReadonly();
+  readonly hasMore = this.hasMoreOf.asReadonly();
+  readonly problem = this.problemOf.asReadonly();
+
+  async open(portfolioId: number): Promise<void> {
+    if (portfolioId !== this.portfolioId) this.items.set([]);
+    this.portfolioId = portfolioId;
+    await this.read(null);
+  }
+
+  reload(): Promise<void> {
+    return this.read(null);
+  }
+
+  more(): Promise<void> {
+    return this.read(this.cursor);
+  }
+
+  async delete(trade: Trade): Promise<void> {
+    await this.api.deleteTrade(this.portfolioId, trade.id);
+    this.items.update((trades) => trades.filter(({ id }) => id !== trade.id));
+  }
+
+  /** Book a deleted trade again as it was; only its id is new. */
+  async restore(trade: Trade): Promise<void> {
+    const { ticker, quantity, price, currency, fee, executed_at, note, external_id } = trade;
+    const body = { ticker, quantity, price, currency, fee, executed_at, note, external_id };
+    await this.api.bookTrade(this.portfolioId, body, newIdempotencyKey());
+    await this.reload();
+  }
+
+  private async read(cursor: string | null): Promise<void> {
+    const id = this.portfolioId;
+    try {
+      const page = await this.api.trades(id, cursor ?? undefined);
+      if (id !== this.portfolioId) return;
+      this.items.update((trades) => (cursor ? [...trades, ...page.items] : page.items));
+      this.cursor = page.next_cursor;
+      this.hasMoreOf.set(page.next_cursor !== null);
+      this.problemOf.set(null);
+    } catch (error) {
+      this.problemOf.set(toProblem(error).detail);
+    }
+  }
+}

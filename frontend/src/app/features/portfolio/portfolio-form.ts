@@ -1,0 +1,70 @@
+import { ChangeDetectionStrategy, Component, OnInit, input, output, signal } from '@angular/core';
+import {
+  FormField,
+  FormRoot,
+  TreeValidationResult,
+  form,
+  maxLength,
+  required,
+  validate,
+} from '@angular/forms/signals';
+import { MatButton } from '@angular/material/button';
+import { MatFormFieldModule } from '@angular/material/form-field';
+import { MatInput } from '@angular/material/input';
+import { MatSelectModule } from '@angular/material/select';
+
+import { toFormErrors } from '../../core/api/form-errors';
+import { renamed, toProblem } from '../../core/api/problem';
+import { Icon } from '../../ui/icon';
+import { CONFIDENCES, FIELD_OF, METHODS, NEW_PORTFOLIO, PortfolioModel } from './portfolio-model';
+
+const FIELDS = ['name', 'benchmark', 'method', 'window', 'confidence'] as const;
+
+/** Name, benchmark and how risk is measured. What is done with them is the page's around it: `save`. */
+@Component({
+  selector: 'app-portfolio-form',
+  imports: [FormField, FormRoot, Icon, MatButton, MatFormFieldModule, MatInput, MatSelectModule],
+  templateUrl: './portfolio-form.html',
+  changeDetection: ChangeDetectionStrategy.OnPush,
+})
+export class PortfolioForm implements OnInit {
+  readonly start = input<PortfolioModel>(NEW_PORTFOLIO);
+  readonly action = input.required<string>();
+  readonly save = input.required<(model: PortfolioModel) => Promise<void>>();
+  readonly cancelled = output();
+
+  protected readonly methods = METHODS;
+  protected readonly confidences = CONFIDENCES;
+  protected readonly problem = signal<string | null>(null);
+  private readonly model = signal(NEW_PORTFOLIO);
+  protected readonly form = form(
+    this.model,
+    (path) => {
+      required(path.name, { message: 'Give the portfolio a name.' });
+      maxLength(path.name, 100, { message: 'At most 100 characters.' });
+      validate(path.window, ({ value }) => {
+        const sessions = Number(value());
+        const fits = Number.isInteger(sessions) && sessions >= 60 && sessions <= 2500;
+        return fits ? undefined : { kind: 'range', message: 'A whole number from 60 to 2,500.' };
+      });
+    },
+    { submission: { action: () => this.submit() } },
+  );
+
+  ngOnInit(): void {
+    this.model.set(this.start());
+  }
+
+  private async submit(): Promise<TreeValidationResult> {
+    this.problem.set(null);
+    try {
+      await this.save()(this.model());
+      return undefined;
+    } catch (error) {
+      const problem = renamed(toProblem(error), FIELD_OF);
+      const { fields, general } = toFormErrors(problem, this.form, FIELDS);
+      this.problem.set(general);
+      return fields;
+    }
+  }
+}

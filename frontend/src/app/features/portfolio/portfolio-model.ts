@@ -1,0 +1,69 @@
+import { Portfolio, PortfolioInput, RiskMethod } from '../../core/api/types';
+
+/** A portfolio's settings as they are typed. */
+export interface PortfolioModel {
+  name: string;
+  benchmark: string;
+  method: RiskMethod;
+  window: string;
+  confidence: string;
+}
+
+export const NEW_PORTFOLIO: PortfolioModel = {
+  name: '',
+  benchmark: '^GSPC',
+  method: 'historical',
+  window: '500',
+  confidence: '95',
+};
+
+export const METHODS: readonly { value: RiskMethod; name: string }[] = [
+  { value: 'historical', name: 'Historical simulation' },
+  { value: 'ewma', name: 'EWMA covariance, λ 0.94' },
+  { value: 'covariance', name: 'Covariance, normal' },
+];
+
+export const CONFIDENCES: readonly { value: string; name: string }[] = [
+  { value: '95', name: '95 % (1 day in 20)' },
+  { value: '97.5', name: '97.5 % (1 day in 40)' },
+  { value: '99', name: '99 % (1 day in 100)' },
+];
+
+/** Names of the API's fields in the form's words, for errors. */
+export const FIELD_OF: Record<string, keyof PortfolioModel> = {
+  name: 'name',
+  benchmark: 'benchmark',
+  risk_method: 'method',
+  risk_window: 'window',
+  risk_confidence: 'confidence',
+};
+
+export function fromPortfolio(portfolio: Portfolio): PortfolioModel {
+  return {
+    name: portfolio.name,
+    benchmark: portfolio.benchmark ?? '',
+    method: portfolio.risk_method,
+    window: String(portfolio.risk_window),
+    confidence: String(Number(portfolio.risk_confidence)),
+  };
+}
+
+export function toInput(model: PortfolioModel): PortfolioInput {
+  return {
+    name: model.name.trim(),
+    benchmark: model.benchmark.trim().toUpperCase() || null,
+    risk_method: model.method as PortfolioInput['risk_method'],
+    risk_window: Number(model.window),
+    risk_confidence: model.confidence as PortfolioInput['risk_confidence'],
+  };
+}
+
+/** Only what differs, so that a setting the page does not know stays as it is. */
+export function changes(portfolio: Portfolio, model: PortfolioModel): Partial<PortfolioInput> {
+  const before = toInput(fromPortfolio(portfolio));
+  const after = toInput(model);
+  const names = Object.keys(after) as (keyof PortfolioInput)[];
+  return Object.fromEntries(
+    names.filter((name) => after[name] !== before[name]).map((name) => [name, after[name]]),
+  );
+}

@@ -1,0 +1,44 @@
+import { ChangeDetectionStrategy, Component, computed, input } from '@angular/core';
+import { MatTooltip } from '@angular/material/tooltip';
+
+/** One line for every term of art on the page; docs/risk-methods.md has the formulas. */
+const TERMS = {
+  VaR: 'Value at Risk: the loss that is exceeded on only 1 day in 20 (at 95 %), if the days to come are like those of the window.',
+  ES: 'Expected shortfall: the average loss on those days on which the loss is beyond VaR.',
+  volatility:
+    'How much the daily return spreads around its average over the window, scaled to a year (× √252).',
+  value: 'What all positions are worth together at the last known prices, shorts subtracted.',
+  component:
+    'The part of the whole that this position brings. The parts add up to the total exactly; a hedge’s part is negative.',
+  beta: 'By how much the position moves, on average, when the benchmark moves by 1 %.',
+  correlation:
+    'From −1 (always opposite) over 0 (unrelated) to +1 (always together), from daily returns.',
+  historical:
+    'Today’s positions put through each day of the window; VaR and ES are read from the sorted results. No assumption about the shape.',
+  covariance:
+    'Assumes normally distributed returns with the window’s covariances. Understates rare, large losses.',
+  ewma: 'Like covariance, but recent days weigh more (λ = 0.94), so it reacts within days.',
+  filtered:
+    'Historical scenarios rescaled to today’s volatility: the window’s shapes at the present level of unrest.',
+} as const;
+
+export type TermName = keyof typeof TERMS;
+
+/** A word with its explanation on hover, on focus and for screen readers. */
+@Component({
+  selector: 'app-term',
+  imports: [MatTooltip],
+  template: `<span tabindex="0" [matTooltip]="text()"><ng-content /></span>`,
+  styles: `
+    span {
+      text-decoration: underline dotted color-mix(in srgb, currentColor 45%, transparent);
+      text-underline-offset: 3px;
+      cursor: help;
+    }
+  `,
+  changeDetection: ChangeDetectionStrategy.OnPush,
+})
+export class Term {
+  readonly of = input.required<TermName>();
+  protected readonly text = computed(() => TERMS[this.of()]);
+}

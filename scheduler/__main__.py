@@ -1,0 +1,55 @@
+"""`python -m scheduler`: the dispatcher and beat in one process; if either ends, the process ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType
+
+import structlog
+from celery.beat import Scheduler, Service
+
+from scheduler import dispatcher
+from scheduler.schedule import TIMETABLE
+from tailwatch import logs
+from tailwatch.db.session import get_engine
+from tailwatch.queue import celery_app
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; return the exit status."""
+    logs.configure("scheduler")
+    stop = threading.Event()
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+
+    celery_app.conf.beat_schedule = TIMETABLE
+    # Beat keeps no file: what must not be missed is asked for every few minutes and decided in the database.
+    beat = Service(celery_app, scheduler_cls=Scheduler, max_interval=5)
+    workers = [
+        threading.Thread(target=beat.start, name="beat", daemon=True),
+        threading.Thread(
+            target=dispatcher.run, args=(get_engine(), celery_app, stop), name="dispatcher", daemon=True
+        ),
+    ]
+    for worker in workers:
+        worker.start()
+    log.info("scheduler started")
+    while not stop.wait(1.0):
+        dead = [worker.name for worker in workers if not worker.is_alive()]
+        if dead:
+            log.error("a part of the scheduler ended; ending all of it to be started anew", part=dead)
+            return 1
+    workers[1].join(timeout=5)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

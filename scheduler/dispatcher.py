@@ -1,0 +1,89 @@
+"""LISTEN → Celery: turns what is behind in the database into wake-up messages.
+
+The one-second timeout of the wait doubles as the sweep, so a notification that got lost costs a second.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import psycopg2
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from tailwatch import refresh
+from tailwatch.queue import FETCH_PRICES, INTERACTIVE, NIGHTLY, PRICES, REFRESH_RISK
+
+SWEEP_SECONDS: Final = 1.0
+#: Portfolios or instruments that one message names.
+INTERACTIVE_CHUNK: Final = 1
+NIGHTLY_CHUNK: Final = 200
+FETCH_CHUNK: Final = 50
+
+log = structlog.get_logger(__name__)
+
+
+def run(engine: Engine, celery: Celery, stop: threading.Event) -> None:
+    """Dispatch until `stop` is set, through every restart of PostgreSQL and the broker."""
+    last_error = ""
+    while not stop.is_set():
+        try:
+            for _ in wake_ups(engine, stop):
+                while dispatch(engine, celery, datetime.now(UTC)):
+                    pass
+                last_error = ""
+        except (DBAPIError, psycopg2.Error, KombuError, OSError) as error:
+            # Nothing was marked as queued (the transaction rolled back), so the next sweep finds all of it again.
+            if str(error) != last_error:
+                log.warning("cannot dispatch; trying again every second", error=str(error))
+                last_error = str(error)
+            stop.wait(SWEEP_SECONDS)
+
+
+def wake_ups(engine: Engine, stop: threading.Event) -> Iterator[None]:
+    """Yield whenever something may be behind: once at the start, on NOTIFY, and every second."""
+    pooled = engine.raw_connection()
+    try:
+        connection = pooled.driver_connection
+        assert connection is not None  # noqa: S101 - for the type checker
+        connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+        with connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {refresh.NOTIFY_CHANNEL}")
+        while not stop.is_set():
+            yield
+            if not connection.notifies:
+                select.select([connection], [], [], SWEEP_SECONDS)
+            connection.poll()
+            connection.notifies.clear()
+    finally:
+        # It LISTENs and may be broken: not for the next user of the pool.
+        pooled.invalidate()
+        pooled.close()
+
+
+def dispatch(engine: Engine, celery: Celery, now: datetime) -> bool:
+    """Publish one sweep's wake-up calls; return whether there may be more at once.
+
+    The messages leave before the marks are committed: one without the other is a repeat that finds nothing to do.
+    """
+    with engine.begin() as connection:
+        # Losing these marks in a crash only wakes somebody twice, so their commit need not wait for the disk.
+        connection.execute(text("SET LOCAL synchronous_commit = off"))
+        found = refresh.sweep(connection, now)
+        _publish(celery, REFRESH_RISK, INTERACTIVE, found.interactive, INTERACTIVE_CHUNK)
+        _publish(celery, REFRESH_RISK, NIGHTLY, found.nightly, NIGHTLY_CHUNK)
+        _publish(celery, FETCH_PRICES, PRICES, found.fetches, FETCH_CHUNK)
+    return len(found.interactive) >= refresh.INTERACTIVE_BATCH
+
+
+def _publish(celery: Celery, task: str, queue: str, ids: Sequence[int], chunk: int) -> None:
+    for start in range(0, len(ids), chunk):
+        celery.send_task(task, args=(list(ids[start : start + chunk]),), queue=queue)

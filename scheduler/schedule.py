@@ -1,0 +1,28 @@
+"""The whole timetable. Times are UTC."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celery.schedules import crontab, schedule
+
+from tailwatch.queue import HOUSEKEEPING, NIGHTLY_PRICES, PROBE, QUEUES
+
+PROBE_SECONDS: Final = 20.0
+
+TIMETABLE: Final[dict[str, dict[str, Any]]] = {
+    # Asks often, acts once a business day: a run that was due while nothing ran is made late rather than not.
+    "nightly prices": {"task": NIGHTLY_PRICES, "schedule": crontab(minute="*/5")},
+    "housekeeping": {"task": HOUSEKEEPING, "schedule": crontab(hour="3", minute="17")},
+    # A round trip through every queue: what readiness means by "a worker answers".
+    **{
+        f"probe {queue}": {
+            "task": PROBE,
+            "schedule": schedule(PROBE_SECONDS),
+            "args": (queue,),
+            # A probe that nobody took in time says nothing any more, and must not pile up.
+            "options": {"queue": queue, "expires": PROBE_SECONDS},
+        }
+        for queue in QUEUES
+    },
+}

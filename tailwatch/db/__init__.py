@@ -1,0 +1,1 @@
+"""PostgreSQL: the model, sessions, migrations."""

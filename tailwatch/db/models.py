@@ -1,0 +1,381 @@
+"""The tables. Whatever must hold is a constraint here, not only a check in Python.
+
+Money, prices and quantities are NUMERIC; risk figures are double precision. Times are timestamptz, UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Sequence,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: Every batch of new prices takes the next number; a portfolio's `market_revision` is the newest that touched it.
+market_revision_sequence = Sequence("market_revision", metadata=metadata)
+
+Quantity = Numeric(28, 10)
+Price = Numeric(28, 10)
+
+
+class Base(DeclarativeBase):
+    """Declarative base of all tables."""
+
+    metadata = metadata
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as it stands
+        datetime: DateTime(timezone=True),
+        str: Text,
+        int: BigInteger,
+        bytes: LargeBinary,
+        dict[str, Any]: JSONB,
+    }
+
+
+def _identity() -> Mapped[int]:
+    return mapped_column(Identity(always=True), primary_key=True)
+
+
+def _created() -> Mapped[datetime]:
+    return mapped_column(server_default=func.now())
+
+
+class User(Base):
+    """A person who signs in. E-mail addresses are unique without regard to case."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("uq_users_email_lower", func.lower(text("email")), unique=True),
+        CheckConstraint("position('@' IN email) > 1 AND length(email) <= 254", name="email"),
+    )
+
+    id: Mapped[int] = _identity()
+    email: Mapped[str]
+    #: argon2id in PHC format; null until a password is set (sign-in by one-time link only).
+    password_hash: Mapped[str | None]
+    created_at: Mapped[datetime] = _created()
+
+
+class Session(Base):
+    """A signed-in browser. Only the hash of the cookie's token is stored."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[int] = _identity()
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str]
+    created_at: Mapped[datetime] = _created()
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SignInLink(Base):
+    """A one-time sign-in link, stored hashed; using it sets `used_at`."""
+
+    __tablename__ = "sign_in_links"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = _created()
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class ApiToken(Base):
+    """A bearer token for programs, stored hashed, shown once."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (
+        CheckConstraint("scope IN ('read', 'write')", name="scope"),
+        CheckConstraint("length(name) BETWEEN 1 AND 100", name="name"),
+    )
+
+    id: Mapped[int] = _identity()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    scope: Mapped[str]
+    created_at: Mapped[datetime] = _created()
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Instrument(Base):
+    """Something with a price. Its row also says when prices are to be fetched next: the row is the fetch job.
+
+    `status`: pending (never fetched), ok, unknown (no source knows the ticker), failed (the last fetch failed;
+    older prices, if any, stay in use).
+    """
+
+    __tablename__ = "instruments"
+    __table_args__ = (
+        CheckConstraint("ticker = upper(ticker) AND ticker ~ '^[A-Z0-9^][A-Z0-9.^=_-]{0,23}$'", name="ticker"),
+        CheckConstraint("currency IS NULL OR currency ~ '^[A-Za-z]{3}$'", name="currency"),
+        CheckConstraint("status IN ('pending', 'ok', 'unknown', 'failed')", name="status"),
+        Index(
+            "ix_instruments_next_fetch_at",
+            "next_fetch_at",
+            postgresql_where=text("next_fetch_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = _identity()
+    ticker: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str | None]
+    #: As the source names it; null until the first successful fetch.
+    currency: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    #: A sentence for the reader when `status` is unknown or failed.
+    status_reason: Mapped[str | None]
+    source: Mapped[str | None]
+    #: Rises (from the sequence `market_revision`) whenever a stored price of this instrument changes.
+    market_revision: Mapped[int] = mapped_column(server_default="0")
+    next_fetch_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    fetch_queued_at: Mapped[datetime | None]
+    fetch_attempts: Mapped[int] = mapped_column(server_default="0")
+    last_fetched_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = _created()
+
+
+class PriceBar(Base):
+    """One session of one instrument, prices in the instrument's currency."""
+
+    __tablename__ = "prices"
+    __table_args__ = (
+        # NaN sorts above infinity in PostgreSQL, so the upper bound shuts out both.
+        CheckConstraint("close > 0 AND close < 'Infinity'", name="close"),
+        CheckConstraint("adjusted_close > 0 AND adjusted_close < 'Infinity'", name="adjusted_close"),
+        CheckConstraint("volume >= 0", name="volume"),
+    )
+
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instruments.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    #: As traded, adjusted for later splits as the source gives it.
+    close: Mapped[Decimal] = mapped_column(Numeric(24, 8))
+    #: Adjusted for splits and dividends: what returns are made of.
+    adjusted_close: Mapped[Decimal] = mapped_column(Numeric(24, 8))
+    volume: Mapped[int | None]
+    source: Mapped[str]
+    fetched_at: Mapped[datetime] = _created()
+
+
+class Split(Base):
+    """A split of an instrument: `ratio` new shares for one old share from `day` on."""
+
+    __tablename__ = "splits"
+    __table_args__ = (CheckConstraint("ratio > 0 AND ratio < 'Infinity'", name="ratio"),)
+
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instruments.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    ratio: Mapped[Decimal] = mapped_column(Numeric(20, 10))
+    source: Mapped[str]
+
+
+class Portfolio(Base):
+    """A portfolio and its place in the refresh queue (docs/architecture.md, "being stale is the queue").
+
+    Behind is `revision > done_revision OR market_revision > done_market_revision`; there is no other job list.
+    """
+
+    __tablename__ = "portfolios"
+    __table_args__ = (
+        UniqueConstraint("user_id", "name"),
+        CheckConstraint("length(name) BETWEEN 1 AND 100", name="name"),
+        CheckConstraint("base_currency ~ '^[A-Z]{3}$'", name="base_currency"),
+        CheckConstraint("risk_method IN ('covariance', 'ewma', 'historical', 'filtered')", name="risk_method"),
+        CheckConstraint("risk_window BETWEEN 60 AND 2500", name="risk_window"),
+        CheckConstraint("risk_confidence IN (95, 97.5, 99)", name="risk_confidence"),
+        CheckConstraint("done_revision <= revision", name="done_revision"),
+        CheckConstraint("done_market_revision <= market_revision", name="done_market_revision"),
+        Index(
+            "ix_portfolios_behind",
+            "id",
+            postgresql_where=text("revision > done_revision OR market_revision > done_market_revision"),
+        ),
+        Index("uq_portfolios_default", "user_id", unique=True, postgresql_where=text("is_default")),
+    )
+
+    id: Mapped[int] = _identity()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    base_currency: Mapped[str] = mapped_column(String(3), server_default="USD")
+    benchmark_id: Mapped[int | None] = mapped_column(ForeignKey("instruments.id", ondelete="RESTRICT"), index=True)
+    risk_method: Mapped[str] = mapped_column(server_default="historical")
+    #: Sessions of return history that the estimators see.
+    risk_window: Mapped[int] = mapped_column(SmallInteger, server_default="500")
+    #: Percent; which VaR the page leads with.
+    risk_confidence: Mapped[Decimal] = mapped_column(Numeric(3, 1), server_default="95")
+    created_at: Mapped[datetime] = _created()
+
+    # What is wanted, raised in the transaction of the change itself.
+    revision: Mapped[int] = mapped_column(server_default="0")
+    market_revision: Mapped[int] = mapped_column(server_default="0")
+    #: What raised `revision` last: trade, settings, manual.
+    trigger: Mapped[str] = mapped_column(server_default="trade")
+
+    # What the newest snapshot was computed from, set in the transaction of that snapshot.
+    done_revision: Mapped[int] = mapped_column(server_default="0")
+    done_market_revision: Mapped[int] = mapped_column(server_default="0")
+    snapshot_id: Mapped[int | None] = mapped_column(
+        ForeignKey("risk_snapshots.id", ondelete="SET NULL", use_alter=True), index=True
+    )
+
+    # The wake-up call that is under way.
+    queued_revision: Mapped[int] = mapped_column(server_default="0")
+    queued_market_revision: Mapped[int] = mapped_column(server_default="0")
+    queued_at: Mapped[datetime | None]
+
+    # How the last attempt went; cleared by a success.
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    failure_reason: Mapped[str | None]
+    failed_at: Mapped[datetime | None]
+    failed_revision: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[datetime | None]
+
+    benchmark: Mapped[Instrument | None] = relationship(lazy="raise_on_sql")
+
+
+class Trade(Base):
+    """A purchase (positive quantity) or sale (negative quantity) of one instrument."""
+
+    __tablename__ = "trades"
+    __table_args__ = (
+        CheckConstraint("quantity <> 0 AND abs(quantity) <= 1e12", name="quantity"),
+        CheckConstraint("price >= 0 AND price <= 1e12", name="price"),
+        CheckConstraint("fee >= 0 AND fee <= 1e12", name="fee"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+        CheckConstraint("executed_at >= '1900-01-01'", name="executed_at"),
+        CheckConstraint("length(note) <= 1000", name="note"),
+        Index("ix_trades_portfolio_id_executed_at_id", "portfolio_id", "executed_at", "id"),
+        Index(
+            "uq_trades_external_id",
+            "portfolio_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = _identity()
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id", ondelete="CASCADE"))
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instruments.id", ondelete="RESTRICT"), index=True)
+    quantity: Mapped[Decimal] = mapped_column(Quantity)
+    price: Mapped[Decimal] = mapped_column(Price)
+    currency: Mapped[str] = mapped_column(String(3))
+    fee: Mapped[Decimal] = mapped_column(Price, server_default="0")
+    executed_at: Mapped[datetime]
+    note: Mapped[str | None]
+    #: The caller's own identity of the trade; unique within the portfolio.
+    external_id: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime] = _created()
+    updated_at: Mapped[datetime] = _created()
+
+    instrument: Mapped[Instrument] = relationship(lazy="raise_on_sql")
+
+
+class RiskSnapshot(Base):
+    """One computation of a portfolio's risk. Never updated; the newest is `portfolios.snapshot_id`."""
+
+    __tablename__ = "risk_snapshots"
+    __table_args__ = (
+        UniqueConstraint("portfolio_id", "revision", "market_revision"),
+        CheckConstraint("trigger IN ('trade', 'settings', 'manual', 'prices')", name="trigger"),
+        CheckConstraint("duration_ms >= 0", name="duration_ms"),
+        Index("ix_risk_snapshots_portfolio_id_computed_at", "portfolio_id", "computed_at"),
+    )
+
+    id: Mapped[int] = _identity()
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id", ondelete="CASCADE"))
+    revision: Mapped[int]
+    market_revision: Mapped[int]
+    trigger: Mapped[str]
+    #: The newest price day that went in; null for a portfolio without a priced position.
+    as_of: Mapped[date | None]
+    computed_at: Mapped[datetime] = _created()
+    duration_ms: Mapped[float]
+    method: Mapped[str]
+    base_currency: Mapped[str] = mapped_column(String(3))
+    #: Exact products and sums of quantities and prices, whatever places they have.
+    nav: Mapped[Decimal] = mapped_column(Numeric)
+    gross: Mapped[Decimal] = mapped_column(Numeric)
+    # Fractions of NAV by the headline method; null where they cannot be computed (the body says why).
+    annualized_volatility: Mapped[float | None]
+    var_95_1d: Mapped[float | None]
+    es_95_1d: Mapped[float | None]
+    var_975_1d: Mapped[float | None]
+    es_975_1d: Mapped[float | None]
+    var_99_1d: Mapped[float | None]
+    es_99_1d: Mapped[float | None]
+    #: Open positions, and how many of them still wait for their first price.
+    positions: Mapped[int]
+    pending_positions: Mapped[int]
+    #: SHA-256 over positions, prices used and parameters.
+    inputs_hash: Mapped[str]
+    #: The snapshot as JSON, ready to be sent.
+    body: Mapped[bytes]
+
+
+class IdempotencyKey(Base):
+    """The answer that a write with an `Idempotency-Key` got, given again to a repeat of it."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (CheckConstraint("length(key) BETWEEN 1 AND 200", name="key"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    #: SHA-256 of method, path and body: a key used again for something else is refused.
+    request_hash: Mapped[bytes]
+    status: Mapped[int] = mapped_column(SmallInteger)
+    response: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class WorkerHeartbeat(Base):
+    """When a task round trip through each queue last came back: what readiness asks."""
+
+    __tablename__ = "worker_heartbeats"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    answered_at: Mapped[datetime]
+
+
+class NightlyRun(Base):
+    """A nightly refresh that was started: one a business day, however many schedulers ask for it."""
+
+    __tablename__ = "nightly_runs"
+
+    business_day: Mapped[date] = mapped_column(Date, primary_key=True)
+    started_at: Mapped[datetime] = _created()
+    #: Instruments whose prices were asked for.
+    instruments: Mapped[int]

@@ -1,0 +1,42 @@
+"""One engine a process, and the session that every unit of work runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.orm import Session as OrmSession
+
+from tailwatch.settings import get_settings
+
+
+def sqlalchemy_url(database_url: str) -> URL:
+    """Return `database_url` for the psycopg2 driver; SQLAlchemy 2.1 would take psycopg 3 for a bare `postgresql:`."""
+    url = make_url(database_url)
+    return url.set(drivername="postgresql+psycopg2") if url.drivername in {"postgres", "postgresql"} else url
+
+
+@lru_cache(maxsize=4)
+def get_engine(database_url: str | None = None) -> Engine:
+    """Return this process's engine for the database of the settings (or of `database_url`).
+
+    `pool_pre_ping` is left off: it costs a round trip on every request. A connection that died with the server
+    raises once, is answered as 503 or retried by the sweep, and the whole pool is renewed by then.
+    """
+    return create_engine(
+        sqlalchemy_url(database_url or get_settings().database_url),
+        pool_size=10,
+        max_overflow=20,
+        pool_timeout=5,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": 5, "application_name": "tailwatch"},
+    )
+
+
+@contextmanager
+def transaction(engine: Engine | None = None) -> Iterator[OrmSession]:
+    """Yield a session that is committed at the end of the block, or rolled back if the block raises."""
+    with OrmSession(engine or get_engine(), expire_on_commit=False) as session, session.begin():
+        yield session

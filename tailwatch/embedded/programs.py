@@ -1,0 +1,73 @@
+"""The programs that make up a running Tailwatch, and the order in which they are stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tailwatch.embedded.environment import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command that runs as long as the product does."""
+
+    name: str
+    #: What people call it.
+    title: str
+    command: tuple[str, ...]
+    #: Asks it to end.
+    stop: signal.Signals
+    #: What it gets when its supervisor is gone and nobody is left to wait for it.
+    orphaned: signal.Signals
+    #: How long after `stop` it is killed.
+    stop_seconds: int
+    #: A program that ends sooner than this could not be started.
+    start_seconds: int = 10
+    directory: Path = ROOT
+    #: User and group id to run as; None for those of the launcher.
+    owner: tuple[int, int] | None = None
+
+
+def _worker(name: str, title: str, queues: str, processes: int) -> Program:
+    celery = (sys.executable, "-m", "celery", "-A", "worker.app", "worker")
+    return Program(
+        name=name,
+        title=title,
+        command=(
+            *celery,
+            *("-Q", queues, "-c", str(processes), "-n", f"{name}@%h", "--without-mingle", "--without-gossip"),
+        ),
+        stop=signal.SIGTERM,
+        # Celery's children follow their parent; what it was computing is still wanted, and computed again.
+        orphaned=signal.SIGKILL,
+        stop_seconds=12,
+    )
+
+
+WEB: Final = Program(
+    name="web",
+    title="web server",
+    command=(sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_config", "api.wsgi:app"),
+    stop=signal.SIGTERM,
+    orphaned=signal.SIGQUIT,
+    # Open pages hold their live connection until they are cut off; they reconnect by themselves.
+    stop_seconds=4,
+)
+WORKERS: Final = (
+    _worker("worker-interactive", "worker (interactive)", "interactive", 1),
+    _worker("worker-background", "worker (background)", "nightly,prices", 2),
+)
+SCHEDULER: Final = Program(
+    name="scheduler",
+    title="scheduler",
+    command=(sys.executable, "-m", "scheduler"),
+    stop=signal.SIGTERM,
+    orphaned=signal.SIGKILL,
+    stop_seconds=8,
+)
+#: Started together; stopped in this order, each group at once: nothing is left running without what it talks to.
+PRODUCT: Final[tuple[tuple[Program, ...], ...]] = ((SCHEDULER,), WORKERS, (WEB,))

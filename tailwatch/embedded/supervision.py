@@ -1,0 +1,282 @@
+"""supervisord as a child of the launcher: what it is told, what it says, and that it outlives nobody.
+
+The launcher is its parent and each program's parent is supervisord; every link is tethered (tether.py), so whichever
+of them is killed, what is below it ends by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from tailwatch.embedded.environment import ROOT, SetupError
+from tailwatch.embedded.programs import Program
+from tailwatch.embedded.tether import PARENT_VARIABLE, tethered
+
+#: How often the launcher looks; what died is started again by supervisord without waiting for that.
+LOOK_SECONDS: Final = 0.5
+
+_CONFIG_HEAD: Final = """\
+; Written by ./run at every start. Paths come from the environment, so that no character in them can break a line.
+[supervisord]
+nodaemon = true
+silent = true
+logfile = logs/supervisor.log
+logfile_maxbytes = 1MB
+logfile_backups = 1
+pidfile = run/supervisor.pid
+childlogdir = logs
+{user}
+[unix_http_server]
+file = %(ENV_TAILWATCH_SUPERVISOR_SOCKET)s
+chmod = 0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+_CONFIG_PROGRAM: Final = """
+[program:{name}]
+command = %(ENV_{variable}_COMMAND)s
+directory = %(ENV_{variable}_DIRECTORY)s
+priority = {priority}
+autostart = false
+autorestart = true
+startsecs = {start_seconds}
+startretries = 3
+stopsignal = {stop}
+stopwaitsecs = {stop_seconds}
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = logs/{name}.log
+stdout_logfile_maxbytes = 5MB
+stdout_logfile_backups = 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that happened to a program without anybody asking for it."""
+
+    program: Program
+    #: "died", "restarted" or "gave up".
+    kind: str
+    #: In words, such as "was killed (pid 123)".
+    what: str
+
+
+class Supervisor:
+    """A supervisord of our own. To be used by one thread, the one that lives as long as the process."""
+
+    def __init__(self, data: Path, socket: Path) -> None:
+        self._data = data
+        self._socket = socket
+        self._process: subprocess.Popen[bytes] | None = None
+        self._programs: dict[str, Program] = {}
+        #: The process of each program when it was last looked at, by program name.
+        self._seen: dict[str, int] = {}
+        self._rpc: Any = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of supervisord."""
+        assert self._process is not None, "not started"  # noqa: S101 - a mistake of the caller
+        return self._process.pid
+
+    def log_of(self, program: Program) -> Path:
+        """Return the file with everything `program` printed."""
+        return self._data / "logs" / f"{program.name}.log"
+
+    def start(self, stopped_last: Sequence[Program], environment: Mapping[str, str]) -> None:
+        """Start supervisord; it starts nothing until it is asked to.
+
+        Args:
+            stopped_last: every program, in the order of starting; should supervisord have to stop them without the
+                launcher, it takes the reverse.
+            environment: of supervisord and of every program.
+
+        Raises:
+            SetupError: it did not come up.
+        """
+        self._programs = {program.name: program for program in stopped_last}
+        user = "user = root\n" if os.geteuid() == 0 else ""
+        config = _CONFIG_HEAD.format(user=user) + "".join(
+            _CONFIG_PROGRAM.format(
+                name=program.name,
+                variable=_variable(program),
+                priority=priority,
+                start_seconds=program.start_seconds,
+                stop=program.stop.name.removeprefix("SIG"),
+                stop_seconds=program.stop_seconds,
+            )
+            for priority, program in enumerate(stopped_last)
+        )
+        path = self._data / "run" / "supervisord.conf"
+        path.write_text(config)
+        self._socket.unlink(missing_ok=True)
+        self._process = subprocess.Popen(
+            tethered([sys.executable, "-m", "supervisor.supervisord", "-c", path], signal.SIGTERM),
+            cwd=self._data,
+            env={
+                **environment,
+                **{
+                    f"{_variable(program)}_{part}": value
+                    for program in stopped_last
+                    for part, value in (
+                        ("COMMAND", shlex.join(tethered(program.command, program.orphaned, program.owner))),
+                        ("DIRECTORY", str(program.directory)),
+                    )
+                },
+                PARENT_VARIABLE: str(os.getpid()),
+                "TAILWATCH_SUPERVISOR_SOCKET": str(self._socket),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self._data / "logs" / "supervisor.err").open("wb"),
+            # Ctrl-C in the terminal is for the launcher alone, which stops everything in its order.
+            start_new_session=True,
+        )
+        self._rpc = ServerProxy(
+            "http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{self._socket}")
+        ).supervisor
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process is not None  # noqa: S101 - for the type checker
+        deadline = time.monotonic() + 20
+        while self._look() is None:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                error = (self._data / "logs" / "supervisor.err").read_text(errors="replace").strip()
+                raise SetupError(f"The process supervisor (supervisord) did not start. {error}")
+            time.sleep(0.03)
+
+    def run(self, *programs: Program) -> None:
+        """Start `programs` without waiting until they are up."""
+        for program in programs:
+            self._rpc.startProcess(program.name, False)
+
+    # --- watching ---
+
+    def _look(self) -> dict[str, dict[str, Any]] | None:
+        try:
+            return {info["name"]: info for info in self._rpc.getAllProcessInfo()}
+        except (OSError, HTTPException, Fault):
+            return None
+
+    def has_ended(self) -> bool:
+        """Say whether supervisord itself is gone."""
+        return self._process is None or self._process.poll() is not None
+
+    def incidents(self) -> list[Incident]:
+        """Return what happened since this was last asked."""
+        found: list[Incident] = []
+        for name, info in (self._look() or {}).items():
+            program, now, before = self._programs[name], int(info["pid"]), self._seen.get(name, 0)
+            state = info["statename"]
+            if before and now != before:
+                found.append(Incident(program, "died", f"{_how_it_ended(info)} (pid {before})"))
+            if before and now and now != before:
+                found.append(Incident(program, "restarted", f"pid {now}"))
+            if state == "FATAL":
+                found.append(Incident(program, "gave up", "could not be started"))
+            if now:
+                self._seen[name] = now
+            elif before:
+                # Remembered as gone, so that the next process is a restart.
+                self._seen[name] = -1
+        return [incident for incident in found if "(pid -1)" not in incident.what]
+
+    def raise_if_given_up(self) -> None:
+        """Raise if a program cannot be started.
+
+        Raises:
+            SetupError: with the last lines that the program printed.
+        """
+        if self.has_ended():
+            raise SetupError(f"The process supervisor ended; see {self._data / 'logs' / 'supervisor.log'}.")
+        for name, info in (self._look() or {}).items():
+            if info["statename"] == "FATAL":
+                raise SetupError(self.why_not(self._programs[name]))
+
+    def why_not(self, program: Program) -> str:
+        """Return the sentence and the last log lines for a program that cannot be started."""
+        log = self.log_of(program)
+        lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
+        tail = "\n".join(f"  {line}" for line in lines) or "  (it printed nothing)"
+        return f"The {program.title} could not be started. The end of {log}:\n{tail}"
+
+    def processes(self) -> list[psutil.Process]:
+        """Return supervisord and everything below it."""
+        try:
+            root = psutil.Process(self.pid)
+            return [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    # --- ending ---
+
+    def stop(self, group: Sequence[Program], stopped: Callable[[Program], None]) -> None:
+        """Ask every program of `group` to end, and wait; what does not end in its time is killed."""
+        for program in group:
+            with suppress(Fault, OSError, HTTPException):
+                self._rpc.stopProcess(program.name, False)
+        waiting = {program.name: program for program in group}
+        # supervisord kills in the end; this only bounds the wait for a supervisord that hangs.
+        deadline = time.monotonic() + max((program.stop_seconds for program in group), default=0) + 10
+        while waiting and time.monotonic() < deadline and not self.has_ended():
+            for name, info in (self._look() or {}).items():
+                if name in waiting and info["pid"] == 0:
+                    self._seen.pop(name, None)
+                    stopped(waiting.pop(name))
+            time.sleep(0.03)
+
+    def shut_down(self) -> None:
+        """End supervisord with whatever it still runs, and wait until all of it is gone."""
+        processes = self.processes()
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                self._process.wait(90)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        _wait_until_gone(processes)
+
+    def kill(self) -> None:
+        """End everything at once: the programs get their `orphaned` signals, PostgreSQL still closes its files."""
+        processes = self.processes()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        _wait_until_gone(processes)
+
+
+def _wait_until_gone(processes: Sequence[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=15)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _how_it_ended(info: Mapping[str, Any]) -> str:
+    status = int(info["exitstatus"])
+    # supervisord reports −1 for a process that a signal ended.
+    return "was killed" if status < 0 else f"ended by itself (exit status {status})"
+
+
+def _variable(program: Program) -> str:
+    return "TAILWATCH_RUN_" + program.name.upper().replace("-", "_")

@@ -1,0 +1,49 @@
+"""Failures that Tailwatch expects, each with its sentence.
+
+The docstring of a failure is its message unless the place that raises it has more to say.
+"""
+
+from __future__ import annotations
+
+
+class TailwatchError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class InvalidPriceSeriesError(TailwatchError):
+    """A price series needs one price a day, with its days in rising order."""
+
+
+class InvalidExposureError(TailwatchError):
+    """A market value or cash amount is not a finite number."""
+
+
+class InvalidRiskSettingsError(TailwatchError):
+    """The risk settings are outside what the methods are defined for."""
+
+
+class PriceSourceError(TailwatchError):
+    """A price source did not give prices."""
+
+
+class UnknownTickerError(PriceSourceError):
+    """No price source knows this ticker."""
+
+
+class SourceUnreachableError(PriceSourceError):
+    """The price source could not be reached."""
+
+
+class SourceRefusedError(PriceSourceError):
+    """The price source refused to answer."""
+
+    def __init__(self, message: str | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BadAnswerError(PriceSourceError):
+    """The price source gave an answer that cannot be used."""

@@ -1,0 +1,114 @@
+"""Valkey pub/sub between the workers, which know what changed, and the web processes, which hold the sockets.
+
+A message that is lost costs nothing but time: a page gets the current state whenever it (re)connects, and every
+message carries the revision it speaks of.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final, Literal, TypedDict
+
+import orjson
+import redis
+import structlog
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from tailwatch.settings import get_settings
+
+CHANNEL: Final = "tailwatch:live"
+RECONNECT_SECONDS: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class RiskMessage(TypedDict):
+    """A snapshot was stored: the headline for the page at once, the id for the rest."""
+
+    kind: Literal["risk"]
+    portfolio_id: int
+    snapshot_id: int
+    revision: int
+    state: str
+    annualized_volatility: float | None
+    var_95_1d: float | None
+    es_95_1d: float | None
+    #: Exact, as everywhere in JSON.
+    nav: str
+    computed_at: str
+    #: Where the time went (`load_ms`, `compute_ms`, `save_ms`; `started` and `published` as epoch seconds).
+    timing: dict[str, float]
+
+
+class ProgressMessage(TypedDict):
+    """A longer job goes on: `fraction` of `stage` is done, from 0 to 1."""
+
+    kind: Literal["progress"]
+    portfolio_id: int
+    stage: str
+    fraction: float
+
+
+class AccessMessage(TypedDict, total=False):
+    """Somebody lost access: the sockets of this session or token, or the room of this portfolio, must go."""
+
+    kind: Literal["access"]
+    session_id: int
+    token_id: int
+    portfolio_id: int
+
+
+Message = RiskMessage | ProgressMessage | AccessMessage
+
+
+@lru_cache(maxsize=1)
+def client() -> redis.Redis:
+    """Return this process's Valkey client for publishing: quick to give up, because nothing waits for a page."""
+    return redis.Redis.from_url(
+        get_settings().redis_url,
+        socket_timeout=0.25,
+        socket_connect_timeout=0.25,
+        # One more try over a new connection: the pooled one may have died with a restarted server.
+        retry=Retry(ConstantBackoff(0), 1),
+    )
+
+
+def publish(message: Message) -> bool:
+    """Send `message` to every web process; return whether Valkey took it. Never raises."""
+    try:
+        client().publish(CHANNEL, orjson.dumps(message))
+    except redis.RedisError as error:
+        log.warning("live message not sent; pages catch up when they poll or reconnect", error=str(error))
+        return False
+    return True
+
+
+def messages() -> Iterator[dict[str, Any]]:
+    """Yield every message sent from now on, for ever; while Valkey is away, wait for it.
+
+    After a lost connection one `{"kind": "resync"}` is yielded: whatever was sent meanwhile is gone.
+    """
+    # health_check_interval notices a connection that died without saying so.
+    subscriber = redis.Redis.from_url(get_settings().redis_url, health_check_interval=10, socket_connect_timeout=2)
+    lost = False
+    while True:
+        pubsub = subscriber.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        try:
+            pubsub.subscribe(CHANNEL)
+            if lost:
+                yield {"kind": "resync"}
+                lost = False
+            while True:
+                received = pubsub.get_message(timeout=5.0)
+                if received is not None:
+                    yield orjson.loads(received["data"])
+        except redis.RedisError as error:
+            if not lost:
+                log.warning("live messages interrupted; waiting for Valkey", error=str(error))
+            lost = True
+            time.sleep(RECONNECT_SECONDS)
+        finally:
+            pubsub.close()

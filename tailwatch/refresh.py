@@ -1,0 +1,319 @@
+"""What is behind, who computes it, and how a result is kept: "being stale is the queue", on one page.
+
+A portfolio is behind while `revision > done_revision` or `market_revision > done_market_revision`. Whoever changes
+something that affects risk raises the wanted revision in the transaction of the change and NOTIFYs. The dispatcher
+turns what is behind into wake-up messages; a worker computes and stores snapshot and done revisions in one
+transaction. So a lost or repeated message, a killed worker or a burst of trades needs no case of its own: the sweep
+wakes whatever is behind, a repeat finds nothing to do, and one computation answers all that it could see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Engine, insert, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from tailwatch.db.models import RiskSnapshot
+
+NOTIFY_CHANNEL: Final = "tailwatch_refresh"
+
+#: A wake-up call without a result for this long is sent again.
+INTERACTIVE_LEASE: Final = timedelta(seconds=10)
+NIGHTLY_LEASE: Final = timedelta(seconds=60)
+FETCH_LEASE: Final = timedelta(seconds=120)
+#: Portfolios of a nightly run that are under way at once; the sweep sends more as they finish.
+NIGHTLY_IN_FLIGHT: Final = 5000
+INTERACTIVE_BATCH: Final = 200
+
+#: Advisory lock class (the first of two keys) of "this portfolio is being computed".
+_COMPUTING: Final = 7_401
+
+Trigger = Literal["trade", "settings", "manual"]
+
+
+# --- wanting: called by whoever changes something, inside the transaction of the change ---
+
+
+def raise_revision(session: Session, portfolio_id: int, trigger: Trigger) -> int:
+    """Mark the portfolio as changed and wake the dispatcher when the caller's transaction commits.
+
+    Call it last in the transaction: it locks the portfolio's row until the commit.
+
+    Returns:
+        The new revision, which the snapshot that sees this change will carry.
+    """
+    revision = session.execute(_RAISE_REVISION, {"id": portfolio_id, "trigger": trigger}).scalar_one()
+    return int(revision)
+
+
+# One statement, one round trip: the notification rides on the row it speaks of.
+_RAISE_REVISION = text(
+    f"""
+    WITH raised AS (
+      UPDATE portfolios SET revision = revision + 1, trigger = :trigger WHERE id = :id RETURNING revision)
+    SELECT revision FROM raised, LATERAL (SELECT pg_notify('{NOTIFY_CHANNEL}', '')) AS woken
+    """  # noqa: S608 - a constant of this module
+)
+
+
+def request_recompute(session: Session, portfolio_id: int) -> int:
+    """Want the portfolio computed anew; one that is behind already is not asked for twice.
+
+    Returns:
+        The revision that the coming snapshot will carry at least.
+    """
+    wanted = session.execute(
+        text(
+            """
+            SELECT CASE WHEN (revision > done_revision OR market_revision > done_market_revision)
+                         AND failure_reason IS NULL THEN revision END
+            FROM portfolios WHERE id = :id FOR UPDATE
+            """
+        ),
+        {"id": portfolio_id},
+    ).scalar_one()
+    return int(wanted) if wanted is not None else raise_revision(session, portfolio_id, "manual")
+
+
+def raise_market_revision(session: Session, instrument_ids: Collection[int]) -> int:
+    """Mark these instruments' prices (or status) as changed, and every portfolio that rests on one of them.
+
+    Returns:
+        The new market revision.
+    """
+    revision = session.execute(text("SELECT nextval('market_revision')")).scalar_one()
+    values = {"revision": revision, "ids": list(instrument_ids)}
+    session.execute(text("UPDATE instruments SET market_revision = :revision WHERE id = ANY(:ids)"), values)
+    session.execute(
+        text(
+            """
+            WITH touched AS (
+              SELECT portfolio_id AS id FROM trades WHERE instrument_id = ANY(:ids)
+              UNION SELECT id FROM portfolios WHERE benchmark_id = ANY(:ids)
+            ), locked AS (
+              -- in the order of their ids, so that two price tasks never wait for each other
+              SELECT id FROM portfolios WHERE id IN (SELECT id FROM touched) ORDER BY id FOR UPDATE
+            )
+            UPDATE portfolios p SET market_revision = :revision FROM locked WHERE p.id = locked.id
+            """
+        ),
+        values,
+    )
+    session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": NOTIFY_CHANNEL})
+    return int(revision)
+
+
+# --- waking: the dispatcher's sweep ---
+
+
+@dataclass(frozen=True)
+class WakeUps:
+    """What one sweep found: ids of portfolios by urgency, and of instruments whose prices are due."""
+
+    interactive: list[int]
+    nightly: list[int]
+    fetches: list[int]
+
+
+_SWEEP_INTERACTIVE = text(
+    """
+    UPDATE portfolios SET queued_revision = revision, queued_market_revision = market_revision, queued_at = :now
+    WHERE id IN (
+      SELECT id FROM portfolios
+      WHERE (revision > done_revision OR market_revision > done_market_revision)
+        AND (revision > done_revision OR :few_market_changes)
+        AND (   (queued_revision <= done_revision AND queued_market_revision <= done_market_revision)
+             OR queued_at < :now - :lease)
+        AND (next_attempt_at IS NULL OR next_attempt_at <= :now OR revision > failed_revision)
+      ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
+    RETURNING id
+    """
+)
+
+_SWEEP_NIGHTLY = text(
+    """
+    UPDATE portfolios SET queued_revision = revision, queued_market_revision = market_revision, queued_at = :now
+    WHERE id IN (
+      SELECT id FROM portfolios
+      WHERE (revision > done_revision OR market_revision > done_market_revision)
+        AND revision <= done_revision
+        AND (   (queued_revision <= done_revision AND queued_market_revision <= done_market_revision)
+             OR queued_at < :now - :lease)
+        AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
+      ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
+    RETURNING id
+    """
+)
+
+_COUNT_MARKET_ONLY = text(
+    """
+    SELECT count(*) AS waiting,
+           count(*) FILTER (WHERE queued_at > :now - :lease
+             AND (queued_revision > done_revision OR queued_market_revision > done_market_revision)) AS in_flight
+    FROM portfolios
+    WHERE (revision > done_revision OR market_revision > done_market_revision) AND revision <= done_revision
+    """
+)
+
+_SWEEP_FETCHES = text(
+    """
+    UPDATE instruments SET fetch_queued_at = :now
+    WHERE id IN (
+      SELECT id FROM instruments
+      WHERE next_fetch_at <= :now AND (fetch_queued_at IS NULL OR fetch_queued_at < :now - :lease)
+      ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    RETURNING id
+    """
+)
+
+
+def sweep(connection: Connection, now: datetime) -> WakeUps:
+    """Mark what is behind and not under way as queued, and return it; the caller publishes, then commits.
+
+    Changes a person made go to the interactive queue. New prices do so too while they touch few portfolios (a new
+    ticker in one of them); a nightly refresh of many goes to the nightly queue, a bounded number at a time.
+    """
+    market = connection.execute(_COUNT_MARKET_ONLY, {"now": now, "lease": NIGHTLY_LEASE}).one()
+    few = market.waiting <= INTERACTIVE_BATCH
+    interactive = connection.execute(
+        _SWEEP_INTERACTIVE,
+        {"now": now, "lease": INTERACTIVE_LEASE, "batch": INTERACTIVE_BATCH, "few_market_changes": few},
+    ).scalars()
+    room = NIGHTLY_IN_FLIGHT - market.in_flight
+    nightly: Iterable[int] = (
+        []
+        if few or room <= 0
+        else connection.execute(_SWEEP_NIGHTLY, {"now": now, "lease": NIGHTLY_LEASE, "batch": room}).scalars()
+    )
+    fetches = connection.execute(_SWEEP_FETCHES, {"now": now, "lease": FETCH_LEASE}).scalars()
+    return WakeUps(list(interactive), list(nightly), list(fetches))
+
+
+# --- computing: the worker's side ---
+
+
+@contextmanager
+def claim(engine: Engine, portfolio_id: int) -> Iterator[bool]:
+    """Hold the portfolio for computing while the block runs; yield False at once if another worker holds it.
+
+    The claim is an advisory lock of a connection of its own, so a worker that dies gives it back by dying.
+    """
+    keys = {"kind": _COMPUTING, "id": portfolio_id & 0x7FFFFFFF}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        mine = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:kind, :id)"), keys))
+        try:
+            yield mine
+        finally:
+            if mine:
+                # A connection that died in between took the claim with it.
+                with suppress(DBAPIError):
+                    connection.execute(text("SELECT pg_advisory_unlock(:kind, :id)"), keys)
+
+
+def is_behind(connection: Connection, portfolio_id: int) -> bool:
+    """Say whether the portfolio exists and its newest snapshot is behind what is wanted."""
+    behind = connection.scalar(
+        text(
+            "SELECT revision > done_revision OR market_revision > done_market_revision FROM portfolios WHERE id = :id"
+        ),
+        {"id": portfolio_id},
+    )
+    return bool(behind)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A stored snapshot: its id, when, and whether something newer is wanted already."""
+
+    snapshot_id: int
+    computed_at: datetime
+    still_behind: bool
+
+
+_MARK_DONE = text(
+    """
+    UPDATE portfolios
+    SET done_revision = :revision, done_market_revision = :market_revision, snapshot_id = :snapshot_id,
+        attempts = 0, failure_reason = NULL, failed_at = NULL, next_attempt_at = NULL
+    WHERE id = :portfolio_id AND done_revision <= :revision AND done_market_revision <= :market_revision
+    RETURNING revision > :revision OR market_revision > :market_revision AS still_behind
+    """
+)
+
+
+def save(engine: Engine, snapshot: dict[str, Any]) -> Saved | None:
+    """Store `snapshot` (columns of `risk_snapshots`) and mark its revisions as done, both or neither.
+
+    Returns:
+        None, with nothing stored, if a snapshot of the same or newer revisions is there already or the portfolio
+        is gone: an older result never takes the place of a newer one.
+    """
+    with engine.begin() as connection:
+        if not connection.scalar(_STILL_WANTED, snapshot):
+            return None
+        row = connection.execute(
+            insert(RiskSnapshot).values(**snapshot).returning(RiskSnapshot.id, RiskSnapshot.computed_at)
+        ).one()
+        behind = connection.scalar(
+            _MARK_DONE,
+            {
+                "portfolio_id": snapshot["portfolio_id"],
+                "revision": snapshot["revision"],
+                "market_revision": snapshot["market_revision"],
+                "snapshot_id": row.id,
+            },
+        )
+        return Saved(row.id, row.computed_at, bool(behind))
+
+
+# Locks the row, so that between this answer and the commit nobody stores another result or deletes the portfolio.
+_STILL_WANTED = text(
+    """
+    SELECT true FROM portfolios
+    WHERE id = :portfolio_id
+      AND done_revision <= :revision AND done_market_revision <= :market_revision
+      AND (done_revision < :revision OR done_market_revision < :market_revision)
+    FOR NO KEY UPDATE
+    """
+)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long to wait after the `attempts`-th failure in a row: 5 s, doubling, at most 10 minutes."""
+    doubled = timedelta(seconds=5 * 2.0 ** min(attempts - 1, 10))
+    return min(doubled, timedelta(minutes=10))
+
+
+def record_failure(engine: Engine, portfolio_id: int, revision: int, reason: str, now: datetime) -> None:
+    """Keep why the computation of `revision` failed and when it is tried again; the last snapshot stays served."""
+    with engine.begin() as connection:
+        attempts = connection.scalar(
+            text("SELECT attempts + 1 FROM portfolios WHERE id = :id FOR UPDATE"), {"id": portfolio_id}
+        )
+        if attempts is None:
+            return
+        connection.execute(
+            text(
+                """
+                UPDATE portfolios
+                SET attempts = :attempts, failure_reason = :reason, failed_at = :now, failed_revision = :revision,
+                    next_attempt_at = :next, queued_revision = done_revision,
+                    queued_market_revision = done_market_revision
+                WHERE id = :id
+                """
+            ),
+            {
+                "id": portfolio_id,
+                "attempts": attempts,
+                "reason": reason[:1000],
+                "now": now,
+                "revision": revision,
+                "next": now + backoff(attempts),
+            },
+        )

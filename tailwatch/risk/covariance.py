@@ -1,0 +1,89 @@
+"""Second moments: variances, covariances, correlations, betas.
+
+Every moment here is a weighted sum over days, so the variance of a portfolio's profit and loss computed from the
+profit and loss itself equals v'Σv for the Σ of the same weights; the big matrix is only built where it is shown.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwatch.risk.arrays import Matrix, Vector
+
+#: Decay of the exponentially weighted moments of daily data (RiskMetrics Technical Document, 1996).
+EWMA_LAMBDA: Final = 0.94
+#: The recursion starts from the mean of that many first squares.
+EWMA_SEED: Final = 20
+
+#: A daily standard deviation below this is rounding noise of a price that never moved.
+NO_MOVEMENT: Final = 1e-12
+
+
+@lru_cache(maxsize=64)
+def ewma_weights(days: int, decay: float = EWMA_LAMBDA, seed: int = EWMA_SEED) -> Vector:
+    """Return the (days,) weights of an exponential average, newest last; they add up to 1.
+
+    The recursion σ² ← λσ² + (1−λ)r² over the days after the seed, started with the plain mean of the first `seed`
+    squares, written out as weights. The result is shared: it cannot be written to.
+    """
+    seed = min(seed, days)
+    weights = np.empty(days)
+    weights[:seed] = decay ** (days - seed) / seed
+    weights[seed:] = (1 - decay) * decay ** np.arange(days - seed - 1, -1, -1)
+    weights.flags.writeable = False
+    return weights
+
+
+def sample_covariance(returns: Matrix) -> Matrix:
+    """Return the (M, M) sample covariance, ddof 1, of (T, M) returns."""
+    deviations = returns - returns.mean(axis=0)
+    product: Matrix = deviations.T @ deviations
+    return product / (len(returns) - 1)
+
+
+def ewma_covariance(returns: Matrix, decay: float = EWMA_LAMBDA) -> Matrix:
+    """Return the (M, M) exponentially weighted covariance, mean zero, of (T, M) returns."""
+    product: Matrix = (returns.T * ewma_weights(len(returns), decay)) @ returns
+    return product
+
+
+def sample_variances(returns: Matrix) -> Vector:
+    """Return the (M,) sample variances, ddof 1: the diagonal of `sample_covariance`."""
+    variances: Vector = returns.var(axis=0, ddof=1)
+    return variances
+
+
+def ewma_variances(returns: Matrix, decay: float = EWMA_LAMBDA) -> Vector:
+    """Return the (M,) exponentially weighted variances: the diagonal of `ewma_covariance`."""
+    variances: Vector = ewma_weights(len(returns), decay) @ (returns * returns)
+    return variances
+
+
+def correlation(returns: Matrix) -> Matrix:
+    """Return the (M, M) sample correlation matrix, exactly 1 on its diagonal.
+
+    Rows and columns of an instrument that never moved are NaN: its correlations do not exist.
+    """
+    deviations = returns - returns.mean(axis=0)
+    lengths = np.sqrt(np.einsum("tm,tm->m", deviations, deviations))
+    lengths[lengths < NO_MOVEMENT * np.sqrt(len(returns))] = np.nan
+    scaled = deviations / lengths
+    matrix: Matrix = np.clip(scaled.T @ scaled, -1.0, 1.0)
+    np.fill_diagonal(matrix, np.where(np.isnan(lengths), np.nan, 1.0))
+    return matrix
+
+
+def beta_weights(benchmark: Vector, known: NDArray[np.bool_]) -> Vector | None:
+    """Return (T,) weights w with beta(x) = Σ w x = cov(x, benchmark)/var(benchmark) over the known days.
+
+    They add up to zero, so x needs no centring. None where the benchmark never moves.
+    """
+    deviations = np.where(known, benchmark - benchmark.mean(where=known), 0.0)
+    squares = float(deviations @ deviations)
+    if squares < NO_MOVEMENT**2 * np.count_nonzero(known):
+        return None
+    return deviations / squares

@@ -1,0 +1,275 @@
+"""What the risk core is given: price series, the aligned sample, exposures and settings.
+
+Amounts are floats in the portfolio's base currency; exact money stays in `tailwatch.book`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+from tailwatch.errors import InvalidExposureError, InvalidPriceSeriesError, InvalidRiskSettingsError
+from tailwatch.risk import covariance, drawdown
+from tailwatch.risk.arrays import Days, Matrix, Vector
+
+#: Days of return history that the estimators see unless a portfolio says otherwise.
+DEFAULT_WINDOW = 500
+#: The levels at which every method states VaR and ES.
+CONFIDENCES = (0.95, 0.975, 0.99)
+#: Larger amounts are refused, and smaller ones are zero: their squares would leave the range of a float.
+LARGEST_AMOUNT = 1e60
+SMALLEST_AMOUNT = 1e-60
+
+
+class Method(StrEnum):
+    """How the next day's profit and loss is modelled (docs/risk-methods.md)."""
+
+    COVARIANCE = "covariance"
+    EWMA = "ewma"
+    HISTORICAL = "historical"
+    FILTERED = "filtered"
+
+
+class Status(StrEnum):
+    """How much of a position's risk is in the figures.
+
+    modelled: by its own returns over the whole window. proxied: part of its returns stand in from beta and its own
+    residuals. excluded: its value counts, its risk does not. pending: its first prices are being fetched.
+    unknown: no price source knows it.
+    """
+
+    MODELLED = "modelled"
+    PROXIED = "proxied"
+    EXCLUDED = "excluded"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class PriceSeries:
+    """The adjusted closes of one instrument.
+
+    Attributes:
+        ticker: Its name; the key of `RiskInputs.market_values`.
+        dates: (n,) datetime64[D], strictly rising.
+        closes: (n,) float64, adjusted for splits and dividends. A value that is not a positive number counts as
+            missing on that day.
+
+    Raises:
+        InvalidPriceSeriesError: the arrays differ in length, or the dates do not rise.
+    """
+
+    ticker: str
+    dates: Days
+    closes: Vector
+
+    def __post_init__(self) -> None:
+        if self.dates.ndim != 1 or self.dates.shape != self.closes.shape:
+            raise InvalidPriceSeriesError(
+                f"{self.ticker}: {self.dates.size} dates and {self.closes.size} prices do not belong together."
+            )
+        if self.dates.dtype != np.dtype("datetime64[D]") or self.closes.dtype != np.float64:
+            raise InvalidPriceSeriesError(
+                f"{self.ticker}: dates are datetime64[D] and prices float64; got {self.dates.dtype} and "
+                f"{self.closes.dtype}."
+            )
+        if not (self.dates[1:] > self.dates[:-1]).all():
+            raise InvalidPriceSeriesError(f"{self.ticker}: the dates of its prices do not rise strictly.")
+
+
+@dataclass(frozen=True)
+class AlignedInstrument:
+    """What became of one price series in the sample.
+
+    Attributes:
+        ticker: Its name.
+        status: modelled, proxied or excluded.
+        reason: Why it is not modelled, or None.
+        observations: Days in the window with a price of their own and a return from it.
+        gaps: Days in the window on which an older price was carried forward.
+        last_price_date: The newest price; None without any.
+    """
+
+    ticker: str
+    status: Status
+    reason: str | None
+    observations: int
+    gaps: int
+    last_price_date: date | None
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedBenchmark:
+    """The benchmark on the sample's sessions.
+
+    Attributes:
+        ticker: Its name.
+        returns: (T,) simple daily returns; 0 where `known` is False.
+        known: (T,) whether the day's return is known.
+    """
+
+    ticker: str
+    returns: Vector
+    known: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Aligned return history: everything that depends on prices and the window, and on no exposure.
+
+    `tailwatch.risk.align` makes it. The derived statistics are computed on first use and kept, so a sample held
+    between two trades makes the second measurement cheaper.
+
+    Attributes:
+        tickers: The M instruments with a column: modelled and proxied ones.
+        sessions: (T+1,) days of the prices; empty where no instrument could be used. `sessions[1:]` are the days
+            of `returns`.
+        returns: (T, M) simple daily returns, newest last, column-contiguous. Never NaN.
+        instruments: What became of every series given, excluded ones included, in the order given.
+        window: Sessions asked for; T is smaller where history is.
+        benchmark: The benchmark, or None where none was given or it has too little history.
+        benchmark_reason: Why `benchmark` is None although one was given.
+    """
+
+    tickers: tuple[str, ...]
+    sessions: Days
+    returns: Matrix
+    instruments: tuple[AlignedInstrument, ...]
+    window: int
+    benchmark: AlignedBenchmark | None = None
+    benchmark_reason: str | None = None
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Column of each ticker."""
+        return {ticker: column for column, ticker in enumerate(self.tickers)}
+
+    @cached_property
+    def outcome(self) -> dict[str, AlignedInstrument]:
+        """What became of each series, by ticker."""
+        return {instrument.ticker: instrument for instrument in self.instruments}
+
+    @cached_property
+    def sample_variances(self) -> Vector:
+        """(M,) daily sample variances, ddof 1."""
+        return covariance.sample_variances(self.returns)
+
+    @cached_property
+    def ewma_variances(self) -> Vector:
+        """(M,) daily EWMA variances."""
+        return covariance.ewma_variances(self.returns)
+
+    @cached_property
+    def correlation(self) -> Matrix:
+        """(M, M) sample correlations; NaN in the rows and columns of instruments that never moved."""
+        return covariance.correlation(self.returns)
+
+    @cached_property
+    def price_relatives(self) -> Matrix:
+        """(T+1, M) price of each session over the newest price."""
+        return drawdown.price_relatives(self.returns)
+
+    @cached_property
+    def beta_weights(self) -> Vector | None:
+        """(T,) weights w with beta(x) = w·x against the benchmark; None without one that moves."""
+        if self.benchmark is None:
+            return None
+        return covariance.beta_weights(self.benchmark.returns, self.benchmark.known)
+
+    @cached_property
+    def betas(self) -> Vector | None:
+        """(M,) betas of the instruments; None where `beta_weights` is."""
+        return None if self.beta_weights is None else self.beta_weights @ self.returns
+
+
+@dataclass(frozen=True)
+class RiskSettings:
+    """How a portfolio wants to be measured.
+
+    Attributes:
+        method: Of the headline figures and the components.
+        confidence: The level that the page leads with; changes no figure.
+
+    Raises:
+        InvalidRiskSettingsError: the confidence is none of 0.95, 0.975 and 0.99.
+    """
+
+    method: Method = Method.HISTORICAL
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.confidence not in CONFIDENCES:
+            raise InvalidRiskSettingsError(f"The confidence is 0.95, 0.975 or 0.99, not {self.confidence}.")
+
+
+@dataclass(frozen=True)
+class UnmodelledPosition:
+    """A position that the caller knows cannot be modelled.
+
+    Attributes:
+        ticker: Its name.
+        status: pending, unknown or excluded.
+        reason: A sentence for the reader: "Its price is being fetched."
+        market_value: Signed, base currency; None where it is not known. A known value counts in NAV and gross.
+        price_date: The day of the price behind `market_value`, or None.
+
+    Raises:
+        InvalidExposureError: the status says that it is modelled, or the value is not finite or absurdly large.
+    """
+
+    ticker: str
+    status: Status
+    reason: str
+    market_value: float | None = None
+    price_date: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.status in {Status.MODELLED, Status.PROXIED}:
+            raise InvalidExposureError(f"{self.ticker}: a position that cannot be modelled is not {self.status}.")
+        if self.market_value is not None:
+            _check_amount(self.ticker, self.market_value)
+
+
+@dataclass(frozen=True)
+class RiskInputs:
+    """One portfolio on one day.
+
+    Attributes:
+        sample: From `align`; may hold instruments that this portfolio does not.
+        market_values: Signed market value by ticker, base currency; shorts are negative, zeros are ignored. A ticker
+            without a column in the sample is excluded with the sample's reason; its value counts in NAV and gross.
+        as_of: The day that the values belong to; ages are counted from it.
+        settings: Method and leading confidence.
+        cash: Base currency; may be negative.
+        unmodelled: Positions without a usable price.
+
+    Raises:
+        InvalidExposureError: a value or the cash is not finite or absurdly large, or a ticker stands in both lists.
+    """
+
+    sample: Sample
+    market_values: Mapping[str, float]
+    as_of: date
+    settings: RiskSettings = field(default_factory=RiskSettings)
+    cash: float = 0.0
+    unmodelled: Sequence[UnmodelledPosition] = ()
+
+    def __post_init__(self) -> None:
+        for ticker, value in self.market_values.items():
+            _check_amount(ticker, value)
+        _check_amount("cash", self.cash)
+        for position in self.unmodelled:
+            if position.ticker in self.market_values:
+                raise InvalidExposureError(
+                    f"{position.ticker} has a market value and stands among the unmodelled, too."
+                )
+
+
+def _check_amount(name: str, amount: float) -> None:
+    if not abs(amount) <= LARGEST_AMOUNT:  # NaN fails every comparison
+        raise InvalidExposureError(f"{name}: {amount} is not an amount that can be measured.")

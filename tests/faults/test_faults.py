@@ -1,0 +1,135 @@
+"""Whatever is killed, nothing is lost: the snapshot of the last trade arrives."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from tests.support.product import Product, running_product
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    with running_product() as product:
+        yield product
+
+
+@pytest.fixture
+def portfolio_id(product: Product, request: pytest.FixtureRequest) -> int:
+    portfolio_id = product.create_portfolio(request.node.name)
+    booked = product.trade(portfolio_id, "KO", "10", "60")
+    product.wait_fresh(portfolio_id, booked["revision"])
+    return portfolio_id
+
+
+def snapshots(product: Product, portfolio_id: int) -> int:
+    with product.engine.connect() as connection:
+        counted = connection.scalar(
+            text("SELECT count(*) FROM risk_snapshots WHERE portfolio_id = :id"), {"id": portfolio_id}
+        )
+    return int(counted or 0)
+
+
+def test_a_burst_of_trades_collapses_into_fewer_computations(product: Product, portfolio_id: int) -> None:
+    before = snapshots(product, portfolio_id)
+    last = 0
+    for _ in range(100):
+        last = product.trade(portfolio_id)["revision"]
+    risk = product.wait_fresh(portfolio_id, last)
+    assert risk["revision"] == last
+    apple = next(p for p in risk["positions"] if p["ticker"] == "AAPL")
+    assert float(apple["quantity"]) == 100
+    assert snapshots(product, portfolio_id) - before < 100
+
+
+def test_valkey_down_at_the_post_loses_nothing(product: Product, portfolio_id: int) -> None:
+    product.servers.stop_valkey()
+    try:
+        booked = product.trade(portfolio_id)
+        assert product.risk(portfolio_id)["state"] in {"stale", "computing"}
+    finally:
+        product.servers.start_valkey()
+    product.wait_fresh(portfolio_id, booked["revision"], seconds=10)
+
+
+def test_a_worker_killed_in_mid_computation(product: Product, portfolio_id: int) -> None:
+    # The row lock keeps the worker from finishing, so that it is surely in the middle when it is killed.
+    with product.engine.begin() as connection:
+        connection.execute(text("SELECT 1 FROM portfolios WHERE id = :id FOR NO KEY UPDATE"), {"id": portfolio_id})
+        revision = connection.scalar(
+            text("UPDATE portfolios SET revision = revision + 1 WHERE id = :id RETURNING revision"),
+            {"id": portfolio_id},
+        )
+        connection.commit()
+    with product.engine.begin() as connection:
+        connection.execute(text("SELECT 1 FROM risk_snapshots LIMIT 1"))
+        connection.execute(text("LOCK TABLE risk_snapshots IN SHARE MODE"))
+        wait_until(lambda: computing(product, portfolio_id), "a worker is at it")
+        product.kill("interactive")
+    assert product.risk(portfolio_id)["revision"] < revision
+    product.start("interactive")
+    product.wait_fresh(portfolio_id, revision, seconds=30)
+
+
+def computing(product: Product, portfolio_id: int) -> bool:
+    with product.engine.connect() as connection:
+        return bool(
+            connection.scalar(
+                text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :id"),
+                {"id": portfolio_id},
+            )
+        )
+
+
+def test_postgres_restarted_under_load(product: Product, portfolio_id: int) -> None:
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            answer = requests.post(
+                f"{product.url}/api/portfolios/{portfolio_id}/trades",
+                json={"ticker": "KO", "quantity": "1", "price": "60"},
+                headers={"Authorization": f"Bearer {product.token}"},
+                timeout=30,
+            )
+            statuses.append(answer.status_code)
+
+    posting = threading.Thread(target=load)
+    posting.start()
+    try:
+        wait_until(lambda: statuses.count(201) >= 10, "trades flow")
+        product.servers.stop_postgres(signal.SIGINT)
+        wait_until(lambda: 503 in statuses, "a request met the missing database")
+        product.servers.start_postgres()
+        so_far = len(statuses)
+        wait_until(lambda: statuses[so_far:].count(201) >= 10, "trades flow again without a restart of ours")
+    finally:
+        stop.set()
+        posting.join()
+    assert set(statuses) <= {201, 503}
+    with product.engine.connect() as connection:
+        booked = connection.scalar(
+            text("SELECT sum(quantity) FROM trades WHERE portfolio_id = :id"), {"id": portfolio_id}
+        )
+        revision = connection.scalar(text("SELECT revision FROM portfolios WHERE id = :id"), {"id": portfolio_id})
+    assert booked >= 10 + statuses.count(201), "every 201 is booked"
+    risk = product.wait_fresh(portfolio_id, int(revision or 0))
+    held = next(p for p in risk["positions"] if p["ticker"] == "KO")
+    assert float(held["quantity"]) == float(booked)
+
+
+def test_the_scheduler_killed_and_back(product: Product, portfolio_id: int) -> None:
+    product.kill("scheduler")
+    booked = product.trade(portfolio_id)
+    assert product.risk(portfolio_id)["state"] == "stale"
+    product.start("scheduler")
+    product.wait_fresh(portfolio_id, booked["revision"], seconds=20)

@@ -1,0 +1,253 @@
+"""The tasks, called as functions on a real database with the bundled sample."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tailwatch import accounts, demo, refresh
+from tailwatch.db.models import Portfolio, Trade
+from tailwatch.db.session import get_engine, transaction
+from tailwatch.market.instruments import ensure_instruments
+from tailwatch.settings import get_settings
+from worker.tasks import prices, risk, upkeep
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str) -> Any:
+    """Settings of a worker process of this test's own."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("PRICE_SOURCES", "sample")
+    get_settings.cache_clear()
+    get_engine.cache_clear()
+    yield
+    get_engine().dispose()
+    get_settings.cache_clear()
+    get_engine.cache_clear()
+
+
+def sweep(engine: Engine) -> refresh.WakeUps:
+    with engine.begin() as connection:
+        return refresh.sweep(connection, datetime.now(UTC))
+
+
+def work_off(engine: Engine) -> None:
+    """Do what the dispatcher and the workers do, until nothing is behind."""
+    while True:
+        found = sweep(engine)
+        if found.fetches:
+            prices.fetch_prices(found.fetches)
+        if found.interactive or found.nightly:
+            risk.refresh_risk([*found.interactive, *found.nightly])
+        if not (found.fetches or found.interactive or found.nightly):
+            return
+
+
+def body(engine: Engine, portfolio_id: int) -> dict[str, Any]:
+    with engine.connect() as connection:
+        stored = connection.scalar(
+            text("SELECT body FROM risk_snapshots s JOIN portfolios p ON p.snapshot_id = s.id WHERE p.id = :id"),
+            {"id": portfolio_id},
+        )
+    found: dict[str, Any] = json.loads(bytes(stored))
+    return found
+
+
+def book(engine: Engine, portfolio_id: int, ticker: str, quantity: str) -> int:
+    with transaction(engine) as session:
+        instrument = ensure_instruments(session, [ticker])[ticker]
+        session.add(
+            Trade(
+                portfolio_id=portfolio_id,
+                instrument_id=instrument.id,
+                quantity=Decimal(quantity),
+                price=Decimal(100),
+                currency="USD",
+                executed_at=datetime(2022, 6, 30, tzinfo=UTC),
+            )
+        )
+        session.flush()
+        return refresh.raise_revision(session, portfolio_id, "trade")
+
+
+@pytest.fixture
+def demo_id(engine: Engine) -> int:
+    with transaction(engine) as session:
+        portfolio_id = demo.load(session, accounts.create_owner(session, "owner@example.org"))
+    assert portfolio_id is not None
+    return portfolio_id
+
+
+def test_the_demo_is_measured_from_the_sample(engine: Engine, demo_id: int) -> None:
+    work_off(engine)
+    found = body(engine, demo_id)
+    assert found["as_of"] == "2022-12-28"
+    assert found["method"] == "historical"
+    assert len(found["positions"]) == len(demo.TRADES) == 20
+    assert {position["price_source"] for position in found["positions"]} == {"sample"}
+    assert 0 < found["var_95_1d"] < found["es_95_1d"] < found["es_99_1d"] < 0.2
+    assert set(found["methods"]) >= {"covariance", "ewma", "historical"}
+    assert found["benchmark"] == demo.BENCHMARK
+    assert 0.5 < found["beta"] < 1.5
+    total = sum(position["component_volatility"] for position in found["positions"])
+    assert total == pytest.approx(found["annualized_volatility"], rel=1e-9)
+    assert Decimal(found["nav"]) == sum(Decimal(position["market_value"]) for position in found["positions"])
+    short = next(position for position in found["positions"] if position["ticker"] == "RRC")
+    assert Decimal(short["quantity"]) == -300
+    assert short["component_volatility"] < 0
+
+
+def test_the_demo_is_not_loaded_over_what_somebody_has(engine: Engine, demo_id: int) -> None:
+    with transaction(engine) as session:
+        owner = accounts.create_owner(session, "owner@example.org")
+        assert demo.load(session, owner) is None
+
+
+def test_a_new_name_shows_as_pending_and_then_with_its_risk(engine: Engine, demo_id: int) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text("DELETE FROM trades WHERE instrument_id = (SELECT id FROM instruments WHERE ticker = 'KO')")
+        )
+    work_off(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM instruments WHERE ticker = 'KO'"))
+    book(engine, demo_id, "KO", "10")
+    found = sweep(engine)
+    assert len(found.fetches) == 1
+    risk.refresh_risk(found.interactive)
+    waiting = next(p for p in body(engine, demo_id)["positions"] if p["ticker"] == "KO")
+    assert waiting["status"] == "pending"
+    assert waiting["reason"]
+    assert waiting["market_value"] is None
+    prices.fetch_prices(found.fetches)
+    work_off(engine)
+    known = next(p for p in body(engine, demo_id)["positions"] if p["ticker"] == "KO")
+    assert known["status"] == "modelled"
+    assert Decimal(known["market_value"]) == Decimal("626.09")
+
+
+def test_a_ticker_that_nobody_knows_is_visible_and_in_the_way_of_nothing(engine: Engine, demo_id: int) -> None:
+    book(engine, demo_id, "NOSUCH", "10")
+    work_off(engine)
+    found = body(engine, demo_id)
+    lost = next(p for p in found["positions"] if p["ticker"] == "NOSUCH")
+    assert lost["status"] == "unknown"
+    assert "NOSUCH" in lost["reason"]
+    assert lost["market_value"] is None
+    assert found["var_95_1d"] > 0
+    assert any("NOSUCH" in warning["message"] for warning in found["warnings"])
+
+
+def test_a_closed_book_has_a_snapshot_with_nothing_in_it(engine: Engine, demo_id: int) -> None:
+    with transaction(engine) as session:
+        session.execute(text("DELETE FROM trades"))
+        refresh.raise_revision(session, demo_id, "trade")
+    work_off(engine)
+    found = body(engine, demo_id)
+    assert found["positions"] == []
+    assert found["var_95_1d"] is None
+    assert found["nav"] == "0"
+
+
+def test_the_same_inputs_have_the_same_hash_and_figures(engine: Engine, demo_id: int) -> None:
+    work_off(engine)
+    first = body(engine, demo_id)
+    with transaction(engine) as session:
+        refresh.request_recompute(session, demo_id)
+    work_off(engine)
+    again = body(engine, demo_id)
+    assert again["trigger"] == "manual"
+    assert again["revision"] == first["revision"] + 1
+    varying = {"revision", "trigger", "computed_at"}
+    assert {k: v for k, v in again.items() if k not in varying} == {
+        k: v for k, v in first.items() if k not in varying
+    }
+    book(engine, demo_id, "KO", "1")
+    work_off(engine)
+    assert body(engine, demo_id)["inputs_hash"] != first["inputs_hash"]
+
+
+def test_a_split_scales_what_was_booked_before_it_once(engine: Engine, demo_id: int) -> None:
+    with transaction(engine) as session:
+        apple = ensure_instruments(session, ["AAPL"])["AAPL"]
+        session.execute(
+            text("INSERT INTO splits (instrument_id, day, ratio, source) VALUES (:id, '2022-08-01', 4, 'test')"),
+            {"id": apple.id},
+        )
+    work_off(engine)
+    held = next(p for p in body(engine, demo_id)["positions"] if p["ticker"] == "AAPL")
+    assert Decimal(held["quantity"]) == 4 * 160
+
+
+def test_a_failed_computation_is_kept_with_its_reason(
+    engine: Engine, demo_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_off(engine)
+    good = body(engine, demo_id)
+    with transaction(engine) as session:
+        refresh.request_recompute(session, demo_id)
+
+    def broken(*_: Any) -> None:
+        raise FloatingPointError("the matrix is cursed")
+
+    monkeypatch.setattr("worker.snapshot.make", broken)
+    risk.refresh_risk(sweep(engine).interactive)
+    with engine.connect() as connection:
+        reason = connection.scalar(text("SELECT failure_reason FROM portfolios WHERE id = :id"), {"id": demo_id})
+    assert "the matrix is cursed" in reason
+    assert body(engine, demo_id) == good
+
+
+def test_the_night_makes_everything_held_due_once_a_business_day(engine: Engine, demo_id: int) -> None:
+    work_off(engine)
+    assert sweep(engine).fetches == []
+    prices.nightly_prices()
+    due = sweep(engine).fetches
+    assert len(due) == len(demo.TRADES) + 1
+    prices.fetch_prices(due)
+    prices.nightly_prices()
+    assert sweep(engine).fetches == [], "the second call of the night finds it done"
+    assert sweep(engine).interactive == [], "the same prices again are no reason to compute"
+
+
+def test_housekeeping_throws_away_only_what_has_expired(engine: Engine) -> None:
+    now = datetime.now(UTC)
+    with transaction(engine) as session:
+        owner = accounts.create_owner(session, "owner@example.org")
+        kept = accounts.open_session(session, owner.id, now, timedelta(days=1))
+        accounts.open_session(session, owner.id, now - timedelta(days=3), timedelta(days=1))
+    upkeep.housekeeping()
+    with engine.connect() as connection:
+        left = connection.scalars(text("SELECT id FROM sessions")).all()
+    assert left == [kept.principal.session_id]
+
+
+def test_a_probe_notes_the_round_trip(engine: Engine) -> None:
+    upkeep.probe("nightly")
+    upkeep.probe("nightly")
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT queue, now() - answered_at < interval '5 s' AS recent FROM worker_heartbeats")
+        ).all()
+    assert [tuple(row) for row in rows] == [("nightly", True)]
+
+
+def test_portfolio_settings_reach_the_kernel(engine: Engine, demo_id: int) -> None:
+    work_off(engine)
+    before = body(engine, demo_id)
+    with transaction(engine) as session:
+        portfolio = session.get_one(Portfolio, demo_id)
+        portfolio.risk_method, portfolio.risk_window = "covariance", 250
+        session.flush()
+        refresh.raise_revision(session, demo_id, "settings")
+    work_off(engine)
+    after = body(engine, demo_id)
+    assert (after["method"], after["trigger"]) == ("covariance", "settings")
+    assert after["coverage"]["observations"] == 250
+    assert after["var_95_1d"] != before["var_95_1d"]

@@ -1,0 +1,1 @@
+"""The Celery worker: every task is ask, load, compute, save, tell."""

@@ -1,0 +1,86 @@
+"""`prices.fetch`: ask the sources, keep what they said, wake whatever rests on it; `prices.nightly`: make all due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Engine, text
+
+from tailwatch import refresh
+from tailwatch.db.session import get_engine, transaction
+from tailwatch.market import store
+from tailwatch.market.chain import configured_chain
+from tailwatch.market.sources import Outcome, SourceChain
+from tailwatch.queue import FETCH_PRICES, NIGHTLY_PRICES, celery_app
+from tailwatch.settings import get_settings
+from worker.nightly import business_day
+
+#: What was fetched is kept at least this often, so that a page sees prices arrive.
+SAVE_SECONDS: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+@celery_app.task(name=FETCH_PRICES, soft_time_limit=100, time_limit=110)  # type: ignore[untyped-decorator]
+def fetch_prices(instrument_ids: Sequence[int]) -> None:
+    """Fetch the instruments that are still due, and keep every outcome, failures included."""
+    engine = get_engine()
+    chain = configured_chain()
+    with engine.connect() as connection:
+        due = store.due_instruments(connection, instrument_ids, datetime.now(UTC))
+    start = datetime.now(UTC).date() - timedelta(days=get_settings().price_history_days)
+    outcomes: dict[int, Outcome] = {}
+    saved_at = time.monotonic()
+    for number, (instrument_id, ticker) in enumerate(due.items(), start=1):
+        outcomes[instrument_id] = chain.fetch(ticker, start, datetime.now(UTC))
+        if number == len(due) or time.monotonic() - saved_at > SAVE_SECONDS:
+            save(engine, outcomes, chain)
+            outcomes, saved_at = {}, time.monotonic()
+
+
+def save(engine: Engine, outcomes: dict[int, Outcome], chain: SourceChain) -> None:
+    """Keep these outcomes and raise the market revision of what changed, in one transaction."""
+    now = datetime.now(UTC)
+    with transaction(engine) as session:
+        changed = [
+            each for each, outcome in sorted(outcomes.items()) if store.save(session, each, outcome, chain, now)
+        ]
+        if changed:
+            refresh.raise_market_revision(session, changed)
+    for instrument_id, outcome in outcomes.items():
+        if outcome.status != "ok":
+            log.warning("no prices", instrument_id=instrument_id, status=outcome.status, reason=outcome.reason)
+    log.info("prices kept", asked=len(outcomes), changed=len(changed))
+
+
+@celery_app.task(name=NIGHTLY_PRICES)  # type: ignore[untyped-decorator]
+def nightly_prices() -> None:
+    """Make the prices of everything held or compared with due, once a business day; the sweep does the rest."""
+    day = business_day(datetime.now(UTC), get_settings().nightly_at)
+    with get_engine().begin() as connection:
+        started = connection.execute(_START_NIGHT, {"day": day}).rowcount
+        if not started:
+            return
+        due = connection.execute(_MAKE_DUE).rowcount
+        connection.execute(
+            text("UPDATE nightly_runs SET instruments = :due WHERE business_day = :day"), {"due": due, "day": day}
+        )
+        connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": refresh.NOTIFY_CHANNEL})
+    log.info("nightly refresh started", business_day=day.isoformat(), instruments=due)
+
+
+# The unique day makes a second scheduler, or a second message, harmless.
+_START_NIGHT = text("INSERT INTO nightly_runs (business_day, instruments) VALUES (:day, 0) ON CONFLICT DO NOTHING")
+
+_MAKE_DUE = text(
+    """
+    UPDATE instruments SET next_fetch_at = now()
+    WHERE id IN (SELECT instrument_id FROM trades
+                 UNION SELECT benchmark_id FROM portfolios WHERE benchmark_id IS NOT NULL)
+      AND (next_fetch_at IS NULL OR next_fetch_at > now())
+    """
+)
