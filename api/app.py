@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from apiflask import APIFlask
-from apiflask.exceptions import HTTPError
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
@@ -23,10 +22,18 @@ LARGEST_BODY: Final = 1_000_000
 
 
 class IdConverter(IntegerConverter):
-    """Ids in paths: what does not fit a bigint is no id of ours."""
+    """Ids in paths.
 
-    def __init__(self, map) -> None:  # type: ignore[no-untyped-def]  # noqa: A002 - werkzeug's name
-        super().__init__(map, max=2**63 - 1)
+    A number too large for a bigint becomes 0, which no row has, so that it is answered as any unknown id. Refusing it
+    here would make werkzeug answer 405 where other methods share the path.
+    """
+
+    regex = "[0-9]{1,40}"
+
+    def to_python(self, value: str) -> int:
+        """Return the id that `value` spells."""
+        number = int(value)
+        return number if number < 2**63 else 0
 
 
 class Tailwatch(database.RetryOverNewConnection, APIFlask):
@@ -55,7 +62,6 @@ def create_app() -> APIFlask:
     timing.register(app)
     metrics.register(app)
     problems.register(app)
-    app.register_error_handler(HTTPError, problems.handle)
     database.register(app)
     limits.register(app)
     spa.register(app)

@@ -64,9 +64,8 @@ def _head() -> str:
 
 
 def _workers(connection: Connection, now: datetime) -> Iterable[tuple[str, Check]]:
-    answered = {
-        queue: at for queue, at in connection.execute(select(WorkerHeartbeat.queue, WorkerHeartbeat.answered_at))
-    }
+    rows = connection.execute(select(WorkerHeartbeat.queue, WorkerHeartbeat.answered_at))
+    answered = {row.queue: row.answered_at for row in rows}
     for queue in QUEUES:
         last = answered.get(queue)
         if last is not None and now - last <= HEARTBEAT_MAX_AGE:

@@ -43,7 +43,8 @@ limiter = Limiter(
     application_limits=[lambda: f"{get_settings().writes_per_minute}/minute"],
     application_limits_exempt_when=_is_read,
     in_memory_fallback_enabled=True,
-    strategy="fixed-window",
+    # Without the burst of twice the limit around the turn of a minute that fixed windows let through.
+    strategy="sliding-window-counter",
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import psycopg2
 import structlog
+from apiflask.exceptions import HTTPError
 from flask import Flask, Response, request
 from flask_limiter import RateLimitExceeded
 from pydantic import ValidationError
@@ -103,7 +104,7 @@ _HTTP: Final[dict[int, tuple[str, str, str]]] = {
 
 #: Constraints that a well-formed request can run into, by their name in the database.
 _CONSTRAINTS: Final[dict[str, tuple[str, str, str]]] = {
-    "uq_portfolios_user_id": ("portfolio-exists", "name", "You have a portfolio of this name already."),
+    "uq_portfolios_user_id_name": ("portfolio-exists", "name", "You have a portfolio of this name already."),
     "uq_portfolios_default": (
         "default-changed",
         "is_default",
@@ -184,8 +185,10 @@ def from_exception(error: Exception) -> ProblemError | None:
             "Too many requests in a short time. Wait a minute, then try again.",
             headers={"Retry-After": "60"},
         )
-    if isinstance(error, ValidationError):
-        return from_validation(error)
+    # APIFlask wraps pydantic's findings; the original says more.
+    found = error.__cause__ if isinstance(error, HTTPError) else error
+    if isinstance(found, ValidationError):
+        return from_validation(found)
     if isinstance(error, exc.SQLAlchemyError):
         return from_database(error)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
@@ -218,7 +221,6 @@ def handle(error: Exception) -> Response | HTTPException:
 def register(app: Flask) -> None:
     """Answer every failure of `app` as problem+json."""
     app.register_error_handler(Exception, handle)
-    # APIFlask and Flask register more specific handlers for these; ours must win.
-    for code in (*_HTTP, 408, 414, 429, 500):
-        app.register_error_handler(code, handle)
-    app.register_error_handler(HTTPException, handle)
+    # Named again, because APIFlask registers handlers of its own for these two, and the most specific one wins.
+    for kind in (HTTPError, HTTPException):
+        app.register_error_handler(kind, handle)

@@ -47,3 +47,11 @@ class SourceRefusedError(PriceSourceError):
 
 class BadAnswerError(PriceSourceError):
     """The price source gave an answer that cannot be used."""
+
+
+class SourceTimeoutError(SourceUnreachableError):
+    """The price source did not answer in time."""
+
+
+class InvalidTickerError(TailwatchError):
+    """That cannot be a ticker: 1 to 24 of A-Z, 0-9 and . - = ^ _."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
 
 from tailwatch import logs
 from tailwatch.db.session import get_engine
@@ -19,7 +20,21 @@ def _set_up_logging(**_: Any) -> None:
     logs.configure("worker")
 
 
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _share_memory(**_: Any) -> None:
+    # What is loaded now is never garbage: left alone by the collector, its pages stay shared with every child.
+    gc.collect()
+    gc.freeze()
+
+
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _own_connections(**_: Any) -> None:
     # Connections opened before the fork belong to the parent: this child forgets them without closing them.
     get_engine().dispose(close=False)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _say_so(sender: Any, **_: Any) -> None:
+    # The first round trip at once, rather than when the timetable next asks for one: readiness waits for it.
+    for queue in sender.app.amqp.queues.consume_from:
+        upkeep.probe.apply_async((queue,), queue=queue)

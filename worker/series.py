@@ -18,7 +18,7 @@ from tailwatch.risk import PriceSeries, Sample, align
 
 #: Histories are some 25 kB each; a worker that serves more names than this reads the others again.
 _KEEP_HISTORIES: Final = 2000
-#: Samples are some 100 kB for twenty names; only the portfolios in use matter.
+#: Samples are some 250 kB for twenty names; only the portfolios in use matter.
 _KEEP_SAMPLES: Final = 64
 
 

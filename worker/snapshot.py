@@ -30,7 +30,7 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
     report = measure(
         RiskInputs(
             sample=series.aligned(
-                [loaded.histories[h.instrument_id] for h in valued.values()],
+                [loaded.histories[h.instrument_id] for h in valued.values() if h.instrument_id in loaded.histories],
                 loaded.histories.get(loaded.benchmark.instrument_id) if loaded.benchmark else None,
                 loaded.window,
             ),

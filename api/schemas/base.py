@@ -121,7 +121,7 @@ _TICKER: Final = r"^[A-Za-z0-9^][A-Za-z0-9.^=_-]{0,23}$"
 def _as_ticker(value: object) -> object:
     if not isinstance(value, str):
         return value  # the type error is pydantic's to report
-    if not re.match(_TICKER, value.strip(), re.ASCII) or value.strip().endswith("\n"):
+    if not re.match(_TICKER, value.strip(), re.ASCII):
         raise ValueError(
             "is not a ticker: 1 to 24 letters, digits or . - ^ = _ without spaces, as the price source writes it, "
             "such as AAPL, BRK-B or SAP.DE"

@@ -28,7 +28,7 @@ from api.schemas.base import (
 
 RiskMethod = Literal["covariance", "ewma", "historical"]
 Confidence = Literal["95", "97.5", "99"]
-InstrumentStatus = Literal["pending", "ok", "unknown", "failed"]
+HoldingStatus = Literal["ok", "pending", "unknown", "failed", "excluded"]
 
 _WINDOW = "Sessions of return history that the estimators see."
 _BENCHMARK = "Ticker that beta is measured against, such as ^GSPC."
@@ -155,10 +155,10 @@ class Holding(Output):
 
     ticker: str
     name: str | None
-    currency: str = Field(description="Of price and average cost.")
-    quantity: Exact
-    average_cost: Exact | None
-    cost: Exact
+    currency: str = Field(description="Of the trades; every amount here is in it.")
+    quantity: Exact = Field(description="In today's shares: splits since a trade are counted in.")
+    average_cost: Exact | None = Field(description="Of one share; null for a closed position.")
+    cost: Exact = Field(description="Average cost times quantity, fees included.")
     price: Exact | None
     price_date: date | None
     price_source: str | None
@@ -166,17 +166,17 @@ class Holding(Output):
     weight: float | None = Field(description="Share of the portfolio's market value.")
     unrealised_pnl: Exact | None
     realised_pnl: Exact
-    status: InstrumentStatus | Literal["excluded"]
-    reason: str | None = Field(description="Why there is no price, or why the position is left out of the totals.")
+    status: HoldingStatus
+    reason: str | None = Field(description="Why there is no value, or why it is not in the totals.")
 
 
 class HoldingsTotals(Output):
-    """Sums over the positions that have a price in the base currency."""
+    """Sums over the positions in the base currency that have a price."""
 
     cost: Exact
     market_value: Exact
     unrealised_pnl: Exact
-    realised_pnl: Exact
+    realised_pnl: Exact = Field(description="Of all positions in the base currency, closed ones included.")
 
 
 class Holdings(Output):
@@ -187,7 +187,6 @@ class Holdings(Output):
     as_of: date | None = Field(description="The newest price day that went in.")
     items: list[Holding]
     totals: HoldingsTotals
-    next_cursor: None = None
 
 
 class ShortHolding(Output):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
-from tailwatch.book.splits import SplitEvent, split_factor
-
-ZERO = Decimal(0)
+from tailwatch.book.exact import PRECISION, ZERO, to_stored_places
+from tailwatch.book.splits import SplitEvent, scaled, split_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +36,19 @@ class TradeLine:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What trades in one instrument have come to.
+    """What trades in one instrument have come to. Amounts are exact to ten decimal places.
 
     Attributes:
         ticker: The instrument.
-        currency: Of the trades.
-        quantity: In today's shares; negative for a short position.
-        total_cost: Average cost times quantity, fees of the opening trades included; negative for a short position,
-            whose proceeds it is.
-        realized_pnl: Of what was closed, after the fees of the closing trades.
+        currency: Of the trades; of the first one where they are in several.
+        quantity: In today's shares; negative for a short position, zero for a closed one.
+        total_cost: What the open quantity cost, fees of the opening trades included. Negative for a short
+            position: the proceeds of the sale after fees.
+        realized_pnl: Profit of what was closed, after the fees of opening and closing trades.
         fees: All fees paid.
         trades: How many trades.
+        mixed_currencies: The trades are in several currencies. The quantity is right; cost, profit and fees add up
+            different currencies and are not to be used.
     """
 
     ticker: str
@@ -57,11 +58,15 @@ class Position:
     realized_pnl: Decimal = ZERO
     fees: Decimal = ZERO
     trades: int = 0
+    mixed_currencies: bool = False
 
     @property
     def average_cost(self) -> Decimal | None:
-        """Cost of one of today's shares; None for a closed position."""
-        return self.total_cost / self.quantity if self.quantity else None
+        """Cost of one of today's shares, to ten decimal places; None for a closed position."""
+        if not self.quantity:
+            return None
+        with localcontext(prec=PRECISION):
+            return to_stored_places(self.total_cost / self.quantity)
 
 
 def positions(
@@ -69,35 +74,73 @@ def positions(
 ) -> list[Position]:
     """Return one position an instrument that was ever traded, by ticker; closed ones have quantity 0.
 
-    Average cost method. A trade that goes through zero closes the old position and opens the new one, its fee shared
-    by quantity.
+    Average cost method. A trade that goes through zero closes the old position and opens the new one, its amount
+    and fee shared by quantity. Whatever the method, realised + unrealised profit is market value less net cash paid.
 
     Args:
         trades: In any order.
-        splits: By ticker; quantities and prices of trades before a split are brought to today's shares.
+        splits: By ticker. The quantity of a trade before a split is scaled by it, once; what was paid stays.
     """
-    found: dict[str, Position] = {}
-    for trade in sorted(trades, key=lambda line: (line.executed_at, line.id)):
-        before = found.get(trade.ticker, Position(trade.ticker, trade.currency))
-        factor = split_factor(trade.executed_at.astimezone(UTC).date(), (splits or {}).get(trade.ticker, ()))
-        found[trade.ticker] = _book(before, trade.quantity * factor, trade.quantity * trade.price, trade.fee)
-    return [found[ticker] for ticker in sorted(found)]
+    splits = splits or {}
+    accounts: dict[str, _Account] = {}
+    with localcontext(prec=PRECISION):
+        for trade in sorted(trades, key=lambda line: (line.executed_at, line.id)):
+            account = accounts.get(trade.ticker)
+            if account is None:
+                account = accounts[trade.ticker] = _Account()
+            factor = split_factor(trade.executed_at.astimezone(UTC).date(), splits.get(trade.ticker, ()))
+            account.book(trade, scaled(trade.quantity, factor))
+        return [accounts[ticker].position(ticker) for ticker in sorted(accounts)]
 
 
-def _book(before: Position, quantity: Decimal, amount: Decimal, fee: Decimal) -> Position:
-    """Book a trade of `quantity` today's shares for `amount` (same sign) into a position."""
-    counted = replace(before, fees=before.fees + fee, trades=before.trades + 1)
-    if before.quantity * quantity >= 0:
-        return replace(counted, quantity=before.quantity + quantity, total_cost=before.total_cost + amount + fee)
-    closing = -quantity if abs(quantity) <= abs(before.quantity) else before.quantity
-    share_closing = -closing / quantity
-    cost_closed = before.total_cost * closing / before.quantity
-    opening = quantity + closing
-    return replace(
-        counted,
-        quantity=before.quantity + quantity,
-        total_cost=before.total_cost - cost_closed + (amount + fee) * (1 - share_closing)
-        if opening
-        else before.total_cost - cost_closed,
-        realized_pnl=before.realized_pnl - amount * share_closing - fee * share_closing - cost_closed,
-    )
+@dataclass(slots=True)
+class _Account:
+    """The running state of one instrument while its trades are booked in order."""
+
+    currencies: list[str] = field(default_factory=list)
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    realized: Decimal = ZERO
+    fees: Decimal = ZERO
+    trades: int = 0
+
+    def book(self, trade: TradeLine, quantity: Decimal) -> None:
+        """Book a trade of `quantity` of today's shares."""
+        if trade.currency not in self.currencies:
+            self.currencies.append(trade.currency)
+        self.fees += trade.fee
+        self.trades += 1
+        # What left the purse: positive for a purchase, negative for the proceeds of a sale.
+        paid = trade.quantity * trade.price + trade.fee
+        if self.quantity * quantity >= 0:
+            self.quantity += quantity
+            self.cost += paid
+        elif abs(quantity) < abs(self.quantity):
+            self._close(-quantity, paid)
+        else:
+            # Closes everything; what is left over opens the other side at its share of the amount. A share found by
+            # subtraction and not by a second division: the two must make up the whole to the last digit.
+            paid_to_close = paid * -self.quantity / quantity
+            opened = self.quantity + quantity
+            self.realized -= paid_to_close + self.cost
+            self.quantity, self.cost = opened, paid - paid_to_close
+
+    def _close(self, closed: Decimal, paid: Decimal) -> None:
+        """Close a part (its sign is the position's) for `paid`."""
+        cost_of_closed = self.cost * closed / self.quantity
+        self.realized -= paid + cost_of_closed
+        self.cost -= cost_of_closed
+        self.quantity -= closed
+
+    def position(self, ticker: str) -> Position:
+        """Return the result, rounded once, at the end."""
+        return Position(
+            ticker=ticker,
+            currency=self.currencies[0],
+            quantity=to_stored_places(self.quantity),
+            total_cost=to_stored_places(self.cost),
+            realized_pnl=to_stored_places(self.realized),
+            fees=to_stored_places(self.fees),
+            trades=self.trades,
+            mixed_currencies=len(self.currencies) > 1,
+        )

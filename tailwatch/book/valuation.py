@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Literal
 
-from tailwatch.book.ledger import ZERO, Position
+from tailwatch.book.exact import PRECISION, ZERO, to_stored_places
+from tailwatch.book.ledger import Position
 
-Status = Literal["ok", "pending", "unknown", "failed", "excluded"]
+PriceStatus = Literal["pending", "ok", "unknown", "failed"]
+HoldingStatus = Literal["pending", "ok", "unknown", "failed", "excluded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,12 @@ class Quote:
 
     Attributes:
         name: The instrument's, or None.
-        currency: Of the price; None before the first fetch.
+        currency: Of the price, as the source names it; None before the first fetch.
         price: The newest close; None without any.
         price_date: Its day.
         price_source: Where it is from.
-        status: Of the instrument: ok, pending, unknown or failed.
-        reason: A sentence when it is not ok.
+        status: Of the instrument: pending, ok, unknown or failed.
+        reason: A sentence where the source of choice did not serve it.
     """
 
     name: str | None
@@ -32,7 +34,7 @@ class Quote:
     price: Decimal | None
     price_date: date | None
     price_source: str | None
-    status: Literal["ok", "pending", "unknown", "failed"]
+    status: PriceStatus
     reason: str | None
 
 
@@ -43,11 +45,11 @@ class Holding:
     Attributes:
         position: Quantity and cost.
         quote: Its price.
-        market_value: Signed; None without a price in the trades' currency.
-        weight: Share of the portfolio's market value; None where either is unknown or the total is not positive.
-        unrealized_pnl: Market value less cost; None where the value is.
-        status: The instrument's, or excluded where the position is not in the totals.
-        reason: Why there is no value, or why it is not in the totals.
+        market_value: Signed; None without a price in the trades' currency. Zero for a closed position.
+        weight: Share of the total market value, to ten places; None outside the totals, or if they are not positive.
+        unrealized_pnl: Market value less cost; None where either is unknown.
+        status: The instrument's; excluded where the position is not in the totals because of its currency.
+        reason: Why there is no value, why it is not in the totals, or why the prices are not from the first source.
     """
 
     position: Position
@@ -55,18 +57,27 @@ class Holding:
     market_value: Decimal | None
     weight: Decimal | None
     unrealized_pnl: Decimal | None
-    status: Status
+    status: HoldingStatus
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the holdings in the base currency that have a price (realised: over all in the base currency)."""
+    """Sums in the base currency over what is known.
+
+    Attributes:
+        cost: Of the holdings that are in `market_value`.
+        market_value: Of the holdings that have a value in the base currency.
+        unrealized_pnl: Of the same holdings.
+        realized_pnl: Of every holding in the base currency, closed or without a price as well.
+        missing: Tickers of the open positions that are not in `market_value`.
+    """
 
     cost: Decimal
     market_value: Decimal
     unrealized_pnl: Decimal
     realized_pnl: Decimal
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ class Holdings:
     Attributes:
         items: One an instrument ever traded.
         totals: Their sums.
-        as_of: The newest price day among the valued ones.
+        as_of: The newest price day among the valued ones; None without any.
     """
 
     items: list[Holding]
@@ -87,34 +98,49 @@ class Holdings:
 def value(positions: Iterable[Position], quotes: Mapping[str, Quote], base_currency: str) -> Holdings:
     """Value each position at its quote.
 
-    A position without a price is there with its cost and without a value: never a silent zero. One in another
+    A position without a price is there, with its cost and without a value: never a silent zero. One in another
     currency is valued in its own and left out of the totals, because currencies are not converted yet.
+
+    Args:
+        positions: From the ledger.
+        quotes: By ticker; one for every position.
+        base_currency: Of the portfolio.
     """
-    valued = [
-        (position, quotes[position.ticker], _market_value(position, quotes[position.ticker]))
-        for position in positions
-    ]
-    counted = [(p, q, v) for p, q, v in valued if v is not None and p.currency == base_currency]
-    total = sum((v for _, _, v in counted), ZERO)
-    cost = sum((p.total_cost for p, _, _ in counted), ZERO)
-    items = []
-    for position, quote, worth in valued:
-        in_totals = worth is not None and position.currency == base_currency
-        status, reason = _status(position, quote, base_currency)
-        items.append(
-            Holding(
-                position=position,
-                quote=quote,
-                market_value=worth,
-                weight=worth / total if worth is not None and in_totals and total > 0 else None,
-                unrealized_pnl=None if worth is None else worth - position.total_cost,
-                status=status,
-                reason=reason,
-            )
+    with localcontext(prec=PRECISION):
+        pairs = [(position, quotes[position.ticker]) for position in positions]
+        ours = [p for p, _ in pairs if p.currency == base_currency and not p.mixed_currencies]
+        # What the totals are made of, by ticker.
+        worth = {p.ticker: v for p in ours if (v := _market_value(p, quotes[p.ticker])) is not None}
+        counted = [p for p in ours if p.ticker in worth]
+        total = sum(worth.values(), ZERO)
+        cost = sum((p.total_cost for p in counted), ZERO)
+        totals = Totals(
+            cost=cost,
+            market_value=total,
+            unrealized_pnl=total - cost,
+            realized_pnl=sum((p.realized_pnl for p in ours), ZERO),
+            missing=tuple(p.ticker for p, _ in pairs if p.quantity and p.ticker not in worth),
         )
-    realized = sum((p.realized_pnl for p, _, _ in valued if p.currency == base_currency), ZERO)
-    days = [q.price_date for p, q, _ in counted if p.quantity and q.price_date]
-    return Holdings(items, Totals(cost, total, total - cost, realized), max(days, default=None))
+        days = [day for p in counted if p.quantity and (day := quotes[p.ticker].price_date)]
+        items = [_holding(p, quote, worth.get(p.ticker), total, base_currency) for p, quote in pairs]
+    return Holdings(items, totals, max(days, default=None))
+
+
+def _holding(
+    position: Position, quote: Quote, in_totals: Decimal | None, total: Decimal, base_currency: str
+) -> Holding:
+    market_value = _market_value(position, quote)
+    status, reason = _status(position, quote, base_currency)
+    known = market_value is not None and not position.mixed_currencies
+    return Holding(
+        position=position,
+        quote=quote,
+        market_value=market_value,
+        weight=to_stored_places(in_totals / total) if in_totals is not None and total > 0 else None,
+        unrealized_pnl=market_value - position.total_cost if known and market_value is not None else None,
+        status=status,
+        reason=reason,
+    )
 
 
 def _market_value(position: Position, quote: Quote) -> Decimal | None:
@@ -125,9 +151,15 @@ def _market_value(position: Position, quote: Quote) -> Decimal | None:
     return position.quantity * quote.price
 
 
-def _status(position: Position, quote: Quote, base_currency: str) -> tuple[Status, str | None]:
+def _status(position: Position, quote: Quote, base_currency: str) -> tuple[HoldingStatus, str | None]:
+    if position.mixed_currencies:
+        return (
+            "excluded",
+            "Its trades are in several currencies, which are not converted yet; cost and profit are not known.",
+        )
     if quote.price is None:
-        return quote.status, quote.reason
+        waiting = "Its prices are being fetched." if quote.status == "pending" else None
+        return quote.status, quote.reason or waiting
     if quote.currency not in {None, position.currency}:
         return "excluded", f"Booked in {position.currency}, but its prices are in {quote.currency}."
     if position.currency != base_currency:

@@ -97,17 +97,23 @@ def resolve(data_dir: Path | None) -> Layout:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if owner is not None and stat.S_IMODE(data.stat().st_mode) == 0o700:
             data.chmod(mode)
-        servers = data
-        if owner is not None and not _passes(owner, data):
-            digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:10]
-            servers = SYSTEM_HOME / f"{_plain(ROOT.name)}-{digest}"
-            servers.mkdir(mode=mode, parents=True, exist_ok=True)
+        servers = data if owner is None else _place_for_servers(data, owner)
     except OSError as error:
         raise SetupError(
             f"The data folder cannot be used: {error.strerror}: {error.filename}\n"
             f"Name another one: ./run --data-dir FOLDER, or {DATA_DIR_VARIABLE}."
         ) from error
     return Layout(data, servers, owner)
+
+
+def _place_for_servers(data: Path, owner: Owner) -> Path:
+    """Return where the servers' files are or, at the first start, where `owner` can get at them."""
+    digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:10]
+    elsewhere = SYSTEM_HOME / f"{_plain(ROOT.name)}-{digest}"
+    if (data / "postgres").exists() or (not elsewhere.exists() and _passes(owner, data)):
+        return data
+    elsewhere.mkdir(mode=0o711, parents=True, exist_ok=True)
+    return elsewhere
 
 
 def _passes(owner: Owner, folder: Path) -> bool:

@@ -98,15 +98,20 @@ class Postgres:
         passwords: dict[str, str] = json.loads((self._layout.servers / "passwords.json").read_text())
         return passwords
 
-    def make(self) -> bool:
-        """Make the cluster unless there is one; return whether it was made.
+    @property
+    def is_new(self) -> bool:
+        """Whether there is nothing yet."""
+        return not self._folder.exists()
+
+    def make(self) -> None:
+        """Make the cluster unless there is one.
 
         Raises:
             SetupError: it could not be made, or it was made by another major version.
         """
-        if self._folder.exists():
+        if not self.is_new:
             self._check_version()
-            return False
+            return
         # Under another name until it is whole, so that an interrupted one is no cluster.
         unfinished = self._folder.with_name("postgres.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -124,7 +129,6 @@ class Postgres:
         finally:
             first_password.unlink()
         unfinished.rename(self._folder)
-        return True
 
     def _initdb(self, folder: Path, password_file: Path) -> None:
         words = ["--auth=scram-sha-256", f"--username={SUPERUSER}", f"--pwfile={password_file}", "--encoding=UTF8"]

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, Literal
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
@@ -29,6 +29,9 @@ from tailwatch.embedded.tether import PARENT_VARIABLE, tethered
 
 #: How often the launcher looks; what died is started again by supervisord without waiting for that.
 LOOK_SECONDS: Final = 0.5
+
+#: supervisord's names for the states of a program that has, or is about to get, a process.
+_RUNNING: Final = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
 
 _CONFIG_HEAD: Final = """\
 ; Written by ./run at every start. Paths come from the environment, so that no character in them can break a line.
@@ -73,10 +76,9 @@ class Incident:
     """Something that happened to a program without anybody asking for it."""
 
     program: Program
-    #: "died", "restarted" or "gave up".
-    kind: str
-    #: In words, such as "was killed (pid 123)".
-    what: str
+    kind: Literal["died", "restarted", "gave up"]
+    #: Of the process that died or was started; 0 if there is none.
+    pid: int
 
 
 class Supervisor:
@@ -87,8 +89,10 @@ class Supervisor:
         self._socket = socket
         self._process: subprocess.Popen[bytes] | None = None
         self._programs: dict[str, Program] = {}
-        #: The process of each program when it was last looked at, by program name.
+        #: Process id of each program's newest process, by program name.
         self._seen: dict[str, int] = {}
+        #: Programs that died and have no new process yet.
+        self._down: set[str] = set()
         self._rpc: Any = None
 
     @property
@@ -128,32 +132,41 @@ class Supervisor:
         path = self._data / "run" / "supervisord.conf"
         path.write_text(config)
         self._socket.unlink(missing_ok=True)
-        self._process = subprocess.Popen(
-            tethered([sys.executable, "-m", "supervisor.supervisord", "-c", path], signal.SIGTERM),
+        with (self._data / "logs" / "supervisor.err").open("wb") as errors:
+            self._process = self._spawn(path, errors, environment)
+        self._connect()
+        self._seen.clear()
+        self._down.clear()
+        self._wait_until_it_answers()
+
+    def _spawn(self, config: Path, errors: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        variables = {
+            f"{_variable(program)}_{part}": value
+            for program in self._programs.values()
+            for part, value in (
+                ("COMMAND", shlex.join(tethered(program.command, program.orphaned, program.owner))),
+                ("DIRECTORY", str(program.directory)),
+            )
+        }
+        return subprocess.Popen(
+            tethered([sys.executable, "-m", "supervisor.supervisord", "-c", config], signal.SIGTERM),
             cwd=self._data,
             env={
                 **environment,
-                **{
-                    f"{_variable(program)}_{part}": value
-                    for program in stopped_last
-                    for part, value in (
-                        ("COMMAND", shlex.join(tethered(program.command, program.orphaned, program.owner))),
-                        ("DIRECTORY", str(program.directory)),
-                    )
-                },
+                **variables,
                 PARENT_VARIABLE: str(os.getpid()),
                 "TAILWATCH_SUPERVISOR_SOCKET": str(self._socket),
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=(self._data / "logs" / "supervisor.err").open("wb"),
+            stderr=errors,
             # Ctrl-C in the terminal is for the launcher alone, which stops everything in its order.
             start_new_session=True,
         )
-        self._rpc = ServerProxy(
-            "http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{self._socket}")
-        ).supervisor
-        self._wait_until_it_answers()
+
+    def _connect(self) -> None:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        self._rpc = ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def _wait_until_it_answers(self) -> None:
         assert self._process is not None  # noqa: S101 - for the type checker
@@ -175,6 +188,8 @@ class Supervisor:
         try:
             return {info["name"]: info for info in self._rpc.getAllProcessInfo()}
         except (OSError, HTTPException, Fault):
+            # The transport keeps a connection that failed, and every later call would fail with it.
+            self._connect()
             return None
 
     def has_ended(self) -> bool:
@@ -186,19 +201,16 @@ class Supervisor:
         found: list[Incident] = []
         for name, info in (self._look() or {}).items():
             program, now, before = self._programs[name], int(info["pid"]), self._seen.get(name, 0)
-            state = info["statename"]
-            if before and now != before:
-                found.append(Incident(program, "died", f"{_how_it_ended(info)} (pid {before})"))
-            if before and now and now != before:
-                found.append(Incident(program, "restarted", f"pid {now}"))
-            if state == "FATAL":
-                found.append(Incident(program, "gave up", "could not be started"))
-            if now:
-                self._seen[name] = now
-            elif before:
-                # Remembered as gone, so that the next process is a restart.
-                self._seen[name] = -1
-        return [incident for incident in found if "(pid -1)" not in incident.what]
+            if before and now != before and name not in self._down:
+                self._down.add(name)
+                found.append(Incident(program, "died", before))
+            if now and name in self._down:
+                self._down.remove(name)
+                found.append(Incident(program, "restarted", now))
+            if info["statename"] == "FATAL":
+                found.append(Incident(program, "gave up", 0))
+            self._seen[name] = now or before
+        return found
 
     def raise_if_given_up(self) -> None:
         """Raise if a program cannot be started.
@@ -230,11 +242,12 @@ class Supervisor:
     # --- ending ---
 
     def stop(self, group: Sequence[Program], stopped: Callable[[Program], None]) -> None:
-        """Ask every program of `group` to end, and wait; what does not end in its time is killed."""
-        for program in group:
+        """Ask every running program of `group` to end, and wait; what does not end in its time is killed."""
+        running = {name for name, info in (self._look() or {}).items() if info["statename"] in _RUNNING}
+        waiting = {program.name: program for program in group if program.name in running}
+        for name in waiting:
             with suppress(Fault, OSError, HTTPException):
-                self._rpc.stopProcess(program.name, False)
-        waiting = {program.name: program for program in group}
+                self._rpc.stopProcess(name, False)
         # supervisord kills in the end; this only bounds the wait for a supervisord that hangs.
         deadline = time.monotonic() + max((program.stop_seconds for program in group), default=0) + 10
         while waiting and time.monotonic() < deadline and not self.has_ended():
@@ -256,6 +269,14 @@ class Supervisor:
                 self._process.kill()
         _wait_until_gone(processes)
 
+    def wait_for_orphans(self) -> None:
+        """Wait until the programs of a supervisord that was killed are gone."""
+        orphans = []
+        for pid in self._seen.values():
+            with suppress(psutil.NoSuchProcess):
+                orphans.append(psutil.Process(pid))
+        _wait_until_gone(orphans)
+
     def kill(self) -> None:
         """End everything at once: the programs get their `orphaned` signals, PostgreSQL still closes its files."""
         processes = self.processes()
@@ -270,12 +291,6 @@ def _wait_until_gone(processes: Sequence[psutil.Process]) -> None:
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-
-
-def _how_it_ended(info: Mapping[str, Any]) -> str:
-    status = int(info["exitstatus"])
-    # supervisord reports −1 for a process that a signal ended.
-    return "was killed" if status < 0 else f"ended by itself (exit status {status})"
 
 
 def _variable(program: Program) -> str:

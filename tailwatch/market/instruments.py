@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
+from tailwatch.errors import InvalidTickerError
 
 #: What a ticker may look like: AAPL, BRK-B, ^GSPC, EURUSD=X, 7203.T.
 TICKER: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=_-]{0,23}")
@@ -20,14 +21,21 @@ def ensure_instruments(session: Session, tickers: Iterable[str]) -> dict[str, In
     """Return the instrument of each ticker, by its ticker in capitals; new ones are pending and due for a fetch.
 
     Raises:
-        ValueError: a ticker is malformed; the message names it.
+        InvalidTickerError: a ticker is malformed; the message names it. Nothing was made.
     """
-    names = sorted({ticker.strip().upper() for ticker in tickers})
-    malformed = [name for name in names if not TICKER.fullmatch(name)]
+    names = {ticker.strip().upper() for ticker in tickers}
+    malformed = sorted(name for name in names if not TICKER.fullmatch(name))
     if malformed:
-        raise ValueError(f"{malformed[0]!r} cannot be a ticker.")
-    if names:
-        # In order, so that two transactions that make the same ones never wait for each other.
-        session.execute(insert(Instrument).values([{"ticker": name} for name in names]).on_conflict_do_nothing())
-    found = session.scalars(select(Instrument).where(Instrument.ticker.in_(names)))
-    return {instrument.ticker: instrument for instrument in found}
+        raise InvalidTickerError(f"{malformed[0]!r} cannot be a ticker: 1 to 24 of A-Z, 0-9 and . - = ^ _.")
+    found = _find(session, names)
+    missing = sorted(names - found.keys())
+    if missing:
+        # In order, so that two transactions that make the same ones never wait for each other in a circle.
+        session.execute(insert(Instrument).values([{"ticker": name} for name in missing]).on_conflict_do_nothing())
+        found |= _find(session, missing)
+    return found
+
+
+def _find(session: Session, names: Iterable[str]) -> dict[str, Instrument]:
+    rows = session.scalars(select(Instrument).where(Instrument.ticker.in_(names)))
+    return {instrument.ticker: instrument for instrument in rows}

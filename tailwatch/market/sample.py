@@ -5,19 +5,23 @@ For examples and tests, not for trading; data/NOTICE says where it comes from.
 
 from __future__ import annotations
 
-import csv
 import gzip
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from tailwatch.errors import UnknownTickerError
 from tailwatch.market.sources import Bar, PriceHistory
 
 NAME: Final = "sample"
 FILE: Final = "us20_adjclose_1990_2022.csv.gz"
+CURRENCY: Final = "USD"
 
 NAMES: Final = {
     "AAPL": "Apple",
@@ -56,38 +60,54 @@ class SampleSource:
 
         The sample ends in 2022, so `start` is moved back by the sample's age: a reader who asks for six years of
         history gets the sample's last six years.
+
+        Its closes are adjusted for splits and dividends alike, so both closes of a bar are the same, and it has no
+        list of splits.
         """
-        closes = _columns().get(ticker)
-        if closes is None:
+        table = _table()
+        if ticker not in table.closes:
             raise UnknownTickerError
-        days = _days()
-        first = days[-1] - (now.date() - start)
-        bars = [Bar(day, close, close) for day, close in zip(days, closes, strict=True) if close and day >= first]
-        return PriceHistory(ticker, NAME, "USD", f"{NAMES[ticker]} (sample)", bars)
+        since = table.days[-1] - (now.date() - start)
+        # Only what was asked for becomes objects: a worker keeps two megabytes of numbers, not forty of decimals.
+        bars = [
+            Bar(day, close, close)
+            for day, number in zip(table.days, table.closes[ticker], strict=True)
+            if day >= since and number > 0
+            for close in [Decimal(repr(float(number)))]
+        ]
+        return PriceHistory(
+            ticker=ticker,
+            source=NAME,
+            currency=CURRENCY,
+            name=f"{NAMES[ticker]} (sample)",
+            since=since,
+            bars=bars,
+        )
 
 
 def last_day() -> date:
     """Return the sample's last session."""
-    return _days()[-1]
+    return _table().days[-1]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The file: one list of days, and the closes of each ticker on them (NaN where it has none)."""
+
+    days: list[date]
+    closes: dict[str, npt.NDArray[np.float64]]
 
 
 @lru_cache(maxsize=1)
-def _rows() -> list[list[str]]:
+def _table() -> _Table:
     file = resources.files("tailwatch.market") / "data" / FILE
-    with file.open("rb") as compressed, gzip.open(compressed, "rt", newline="") as text:
-        return list(csv.reader(text))
-
-
-@lru_cache(maxsize=1)
-def _days() -> list[date]:
-    return [date.fromisoformat(row[0]) for row in _rows()[1:]]
-
-
-@lru_cache(maxsize=1)
-def _columns() -> dict[str, list[Decimal | None]]:
-    header, *rows = _rows()
-    return {
-        _TICKERS.get(name, name): [Decimal(row[column]) if row[column] else None for row in rows]
-        for column, name in enumerate(header)
-        if column
-    }
+    with file.open("rb") as compressed, gzip.open(compressed, "rt", encoding="ascii") as text:
+        header, *lines = text.read().split()
+    rows = [line.split(",") for line in lines]
+    names = header.split(",")[1:]
+    # Python's float() reads "129.652" to the nearest double, and repr() writes that as "129.652" again.
+    closes = np.array([[float(field or "nan") for field in row[1:]] for row in rows])
+    return _Table(
+        days=[date.fromisoformat(row[0]) for row in rows],
+        closes={_TICKERS.get(name, name): closes[:, column].copy() for column, name in enumerate(names)},
+    )

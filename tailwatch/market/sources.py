@@ -9,9 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
-from tailwatch.errors import PriceSourceError, SourceRefusedError, SourceUnreachableError, UnknownTickerError
+from tailwatch.errors import (
+    PriceSourceError,
+    SourceRefusedError,
+    SourceTimeoutError,
+    SourceUnreachableError,
+    UnknownTickerError,
+)
+
+#: Time-outs in a row after which a source is left alone for the rest of a run: one may be that ticker's fault.
+TIMEOUTS_TO_GIVE_UP: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +42,25 @@ class Bar:
 
 @dataclass(frozen=True)
 class PriceHistory:
-    """Everything one source said about one ticker.
+    """Everything one source said about one ticker, on one basis of adjustment.
 
     Attributes:
         ticker: As asked for.
         source: The source's name.
         currency: As the source names it: USD, GBp.
         name: The instrument's, or None.
+        since: Every finished session from this day on is in `bars`, as far as the source knows.
         bars: Days rising, one a day, at least one.
-        splits: Day and new shares for one old share.
+        splits: Day and new shares for one old share, back to the listing; None where the source knows no splits.
     """
 
     ticker: str
     source: str
     currency: str
     name: str | None
+    since: date
     bars: Sequence[Bar]
-    splits: Sequence[tuple[date, Decimal]] = ()
+    splits: Sequence[tuple[date, Decimal]] | None = None
 
 
 class PriceSource(Protocol):
@@ -64,7 +75,7 @@ class PriceSource(Protocol):
 
         Raises:
             UnknownTickerError: it does not know the ticker.
-            SourceUnreachableError: no connection, or no answer in time.
+            SourceUnreachableError: no connection; SourceTimeoutError: no answer in time.
             SourceRefusedError: it answered that it will not answer now.
             BadAnswerError: its answer makes no sense.
         """
@@ -75,10 +86,10 @@ class Outcome:
     """What came of asking for one ticker.
 
     Attributes:
-        status: ok, unknown (every source that answered says so, and all did) or failed.
+        status: ok, unknown (every source answered, and none knows it) or failed.
         history: With ok only.
-        reason: A sentence: why it is not ok, or why an earlier source did not serve it.
-        retry_after: With a reason that may pass: no sooner than this; None where a source gave no time.
+        reason: A sentence: why it is not ok, or why an earlier source did not serve it; None if the first did.
+        retry_after: With a reason that may pass: no sooner than this; None where no source gave a time.
     """
 
     status: Literal["ok", "unknown", "failed"]
@@ -91,32 +102,28 @@ class Outcome:
 class SourceChain:
     """Sources in order, for one run: the first that knows a ticker serves it.
 
-    A source that cannot be reached or refuses is not asked again in this run, so that a machine without a network
-    waits once and not once a ticker.
+    A source that cannot be reached, refuses, or lets two tickers in a row wait for nothing is not asked again in
+    this run, so that a machine without a network waits once and not once a ticker.
     """
 
     sources: Sequence[PriceSource]
     _out_of_service: dict[str, PriceSourceError] = field(default_factory=dict)
+    _timeouts: dict[str, int] = field(default_factory=dict)
 
     def fetch(self, ticker: str, start: date, now: datetime) -> Outcome:
         """Ask for one ticker; never raises a `PriceSourceError`."""
         failures: list[PriceSourceError] = []
         for source in self.sources:
-            if source.name in self._out_of_service:
-                failures.append(self._out_of_service[source.name])
-                continue
             try:
-                history = source.history(ticker, start, now)
+                history = self._ask(source, ticker, start, now)
             except UnknownTickerError:
                 continue
             except PriceSourceError as error:
-                if isinstance(error, SourceUnreachableError | SourceRefusedError):
-                    self._out_of_service[source.name] = error
                 failures.append(error)
                 continue
-            return Outcome("ok", history, _sentence(failures), _retry_after(failures))
+            return Outcome("ok", history, _sentences(failures), _retry_after(failures))
         if failures:
-            return Outcome("failed", None, _sentence(failures), _retry_after(failures))
+            return Outcome("failed", None, _sentences(failures), _retry_after(failures))
         asked = " and ".join(source.name for source in self.sources)
         return Outcome("unknown", None, f"No price source knows {ticker} (asked: {asked}). Is it spelt right?")
 
@@ -125,8 +132,28 @@ class SourceChain:
         names = [each.name for each in self.sources]
         return names.index(source) if source in names else len(names)
 
+    def _ask(self, source: PriceSource, ticker: str, start: date, now: datetime) -> PriceHistory:
+        if source.name in self._out_of_service:
+            raise self._out_of_service[source.name]
+        try:
+            history = source.history(ticker, start, now)
+        except SourceTimeoutError as error:
+            self._timeouts[source.name] = self._timeouts.get(source.name, 0) + 1
+            if self._timeouts[source.name] >= TIMEOUTS_TO_GIVE_UP:
+                self._out_of_service[source.name] = error
+            raise
+        except (SourceUnreachableError, SourceRefusedError) as error:
+            self._out_of_service[source.name] = error
+            raise
+        except PriceSourceError:
+            # It answered.
+            self._timeouts[source.name] = 0
+            raise
+        self._timeouts[source.name] = 0
+        return history
 
-def _sentence(failures: Sequence[PriceSourceError]) -> str | None:
+
+def _sentences(failures: Sequence[PriceSourceError]) -> str | None:
     return " ".join(str(failure) for failure in failures) or None
 
 

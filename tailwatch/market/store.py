@@ -1,4 +1,4 @@
-"""What a fetch leaves in the database: bars, splits, and the state of the instrument that is its own job."""
+"""What a fetch leaves behind: prices, and the state of the instrument, whose row is the next fetch's job."""
 
 from __future__ import annotations
 
@@ -6,24 +6,38 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
+from tailwatch.errors import BadAnswerError
+from tailwatch.market import bars
 from tailwatch.market.sources import Outcome, PriceHistory, SourceChain
 
-#: A ticker that was served by a later source because an earlier one failed is tried again after this.
-TRY_BETTER_SOURCE: Final = timedelta(minutes=15)
+#: First wait after nobody could serve a ticker, and after a later source served it because an earlier one failed.
+AFTER_FAILURE: Final = timedelta(seconds=30)
+AFTER_SECOND_BEST: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(hours=6)
+#: Waits are lengthened by up to this share, so that what failed together does not come back together.
+JITTER: Final = 0.2
+
+_GOLDEN_RATIO: Final = 0.6180339887498949
 
 
-def backoff(attempts: int, retry_after: timedelta | None = None) -> timedelta:
-    """Return how long to wait after the `attempts`-th failure in a row: 30 s, doubling up to six hours.
+def backoff(
+    attempts: int, jitter: float, first: timedelta = AFTER_FAILURE, retry_after: timedelta | None = None
+) -> timedelta:
+    """Return how long to wait after the `attempts`-th failure in a row: `first`, doubling, up to six hours.
 
-    Never less than the source asked for.
+    Args:
+        attempts: From 1.
+        jitter: 0 to 1; lengthens the wait by up to 20 %.
+        first: The wait after the first failure.
+        retry_after: What the source asked for; the wait is never shorter.
     """
-    doubled = min(timedelta(seconds=30 * 2.0 ** min(attempts - 1, 12)), LONGEST_WAIT)
-    return max(doubled, retry_after or timedelta(0))
+    wait = min(first * 2.0 ** min(attempts - 1, 20), LONGEST_WAIT)
+    return max(wait, retry_after or timedelta(0)) * (1 + JITTER * jitter)
 
 
 def due_instruments(connection: Connection, instrument_ids: Collection[int], now: datetime) -> dict[int, str]:
@@ -39,99 +53,66 @@ def due_instruments(connection: Connection, instrument_ids: Collection[int], now
 def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceChain, now: datetime) -> bool:
     """Keep what came of a fetch, and when the next is due.
 
-    Prices that are there are never lost to a failure, nor replaced by those of a later source: the two may be
-    adjusted on different days, and half of each would make a jump that never happened.
+    Prices that are there are never lost to a failure, nor replaced by those of a later source. Prices that the
+    database refuses are a failure of this ticker alone: the caller's transaction goes on.
 
     Returns:
         Whether anything changed that risk figures rest on; then the caller raises the market revision in the same
         transaction.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the connection is lost, and the caller's transaction with it.
     """
     instrument = session.get_one(Instrument, instrument_id, with_for_update=True)
     instrument.last_fetched_at, instrument.fetch_queued_at = now, None
-    before = instrument.status
-    had_prices = instrument.source is not None
     history = outcome.history
-    if history is not None and had_prices and chain.rank(history.source) > chain.rank(instrument.source):
-        history = None
-    if history is None and had_prices:
-        # An answer that nobody knows it any more is no reason to forget what it was worth.
-        _failed(instrument, outcome, now)
-        instrument.status = "ok" if outcome.status == "ok" else "failed"
-        return instrument.status != before
-    instrument.status, instrument.status_reason = outcome.status, outcome.reason
-    if history is None:
-        _failed(instrument, outcome, now)
-        return before != outcome.status
-    instrument.fetch_attempts = 0
-    # No reason: the first source served it, and the nightly run asks again. A reason: a better one failed.
-    instrument.next_fetch_at = None
-    if outcome.reason is not None:
-        instrument.next_fetch_at = now + max(TRY_BETTER_SOURCE, outcome.retry_after or timedelta(0))
-    changed = _store(session, instrument, history, now)
-    return changed or before != "ok"
+    if history is None or chain.rank(history.source) > chain.rank(instrument.source):
+        return _failed(instrument, outcome, now)
+    try:
+        # The savepoint holds nothing but the prices; what is to be kept of the instrument is set after it.
+        with session.begin_nested():
+            changed = bars.replace(session.connection(), instrument_id, history, now)
+    except BadAnswerError as error:
+        return _failed(instrument, Outcome("failed", None, str(error)), now)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        said = str(error.orig).partition("\n")[0]
+        reason = f"The prices from the source {history.source} could not be stored: {said}."
+        return _failed(instrument, Outcome("failed", None, reason), now)
+    changed = changed or instrument.status != "ok" and instrument.source is None
+    _served(instrument, history, outcome, now)
+    return changed
 
 
-def _failed(instrument: Instrument, outcome: Outcome, now: datetime) -> None:
-    instrument.fetch_attempts += 1
-    instrument.status_reason = outcome.reason
-    # A ticker that nobody knows is asked for again by the nightly run only.
-    instrument.next_fetch_at = (
-        None if outcome.status == "unknown" else now + backoff(instrument.fetch_attempts, outcome.retry_after)
-    )
-
-
-_DELETE_OTHER_SOURCES = text("DELETE FROM prices WHERE instrument_id = :id AND source <> :source")
-
-_UPSERT = text(
-    """
-    INSERT INTO prices AS p (instrument_id, day, close, adjusted_close, volume, source, fetched_at)
-    SELECT :id, bar.day, bar.close, bar.adjusted_close, bar.volume, :source, :now
-    FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:adjusted AS numeric[]),
-                CAST(:volumes AS bigint[])) AS bar(day, close, adjusted_close, volume)
-    ON CONFLICT (instrument_id, day) DO UPDATE
-    SET close = excluded.close, adjusted_close = excluded.adjusted_close, volume = excluded.volume,
-        source = excluded.source, fetched_at = excluded.fetched_at
-    WHERE (p.close, p.adjusted_close, p.volume) IS DISTINCT FROM
-          (excluded.close, excluded.adjusted_close, excluded.volume)
-    """
-)
-
-_UPSERT_SPLITS = text(
-    """
-    INSERT INTO splits AS s (instrument_id, day, ratio, source)
-    SELECT :id, split.day, split.ratio, :source
-    FROM unnest(CAST(:days AS date[]), CAST(:ratios AS numeric[])) AS split(day, ratio)
-    ON CONFLICT (instrument_id, day) DO UPDATE SET ratio = excluded.ratio, source = excluded.source
-    WHERE s.ratio <> excluded.ratio
-    """
-)
-
-
-def _store(session: Session, instrument: Instrument, history: PriceHistory, now: datetime) -> bool:
+def _served(instrument: Instrument, history: PriceHistory, outcome: Outcome, now: datetime) -> None:
+    instrument.status = "ok"
     instrument.source, instrument.currency = history.source, history.currency
     instrument.name = history.name or instrument.name
-    session.flush()
-    common = {"id": instrument.id, "source": history.source}
-    replaced = _rows(session, _DELETE_OTHER_SOURCES, common)
-    stored = _rows(
-        session,
-        _UPSERT,
-        common
-        | {
-            "now": now,
-            "days": [bar.day for bar in history.bars],
-            "closes": [round(bar.close, 8) for bar in history.bars],
-            "adjusted": [round(bar.adjusted_close, 8) for bar in history.bars],
-            "volumes": [bar.volume for bar in history.bars],
-        },
+    if outcome.reason is None:
+        # The source of choice served it; the nightly run asks again.
+        instrument.status_reason, instrument.next_fetch_at, instrument.fetch_attempts = None, None, 0
+        return
+    instrument.status_reason = (
+        f"{outcome.reason} These prices are from the source {history.source}, up to {history.bars[-1].day}."
     )
-    split = _rows(
-        session,
-        _UPSERT_SPLITS,
-        common | {"days": [day for day, _ in history.splits], "ratios": [ratio for _, ratio in history.splits]},
-    )
-    return bool(replaced or stored or split)
+    _try_again(instrument, outcome, AFTER_SECOND_BEST, now)
 
 
-def _rows(session: Session, statement: object, values: dict[str, object]) -> int:
-    return int(session.connection().execute(statement, values).rowcount)  # type: ignore[call-overload]
+def _failed(instrument: Instrument, outcome: Outcome, now: datetime) -> bool:
+    """Note a fetch that brought no better prices than are there; return whether a snapshot would show it."""
+    before, has_prices = instrument.status, instrument.source is not None
+    # An answer that nobody knows it any more is no reason to forget what it was worth.
+    instrument.status = "failed" if has_prices else outcome.status
+    instrument.status_reason = f"{outcome.reason} Its last prices stay in use." if has_prices else outcome.reason
+    _try_again(instrument, outcome, AFTER_FAILURE, now)
+    return not has_prices and instrument.status != before
+
+
+def _try_again(instrument: Instrument, outcome: Outcome, first: timedelta, now: datetime) -> None:
+    instrument.fetch_attempts += 1
+    # Multiples of the golden ratio spread evenly over 0 to 1 whichever instruments fail together.
+    jitter = instrument.id * _GOLDEN_RATIO % 1
+    wait = backoff(instrument.fetch_attempts, jitter, first, outcome.retry_after)
+    # A ticker that nobody knows is asked for again by the nightly run only.
+    instrument.next_fetch_at = None if outcome.status == "unknown" else now + wait

@@ -11,5 +11,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 #: One- or two-dimensional indices.
 Indices = NDArray[np.intp]
+#: Booleans.
+Flags = NDArray[np.bool_]
 #: One-dimensional datetime64[D], strictly rising.
 Days = NDArray[np.datetime64]

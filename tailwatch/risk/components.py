@@ -15,9 +15,9 @@ from tailwatch.risk.tail import Worst
 
 
 def on_days(worst: Worst, weights: Matrix, days: int) -> Matrix:
-    """Return (P, days) day weights of a loss figure from its (P or 1, depth) weights on the worst outcomes."""
+    """Return (P, days) day weights of a loss figure from its (P, depth) weights on the worst outcomes."""
     placed = np.zeros((len(worst.days), days))
-    np.put_along_axis(placed, worst.days, -np.broadcast_to(weights, worst.days.shape), axis=1)
+    np.put_along_axis(placed, worst.days, -weights, axis=1)
     return placed
 
 

@@ -10,16 +10,15 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tailwatch.risk.arrays import Matrix, Vector
+from tailwatch.risk.arrays import Flags, Matrix, Vector
 
 #: Decay of the exponentially weighted moments of daily data (RiskMetrics Technical Document, 1996).
 EWMA_LAMBDA: Final = 0.94
 #: The recursion starts from the mean of that many first squares.
 EWMA_SEED: Final = 20
 
-#: A daily standard deviation below this is rounding noise of a price that never moved.
+#: A daily standard deviation of returns below this is rounding; so is anything that much smaller than its parts.
 NO_MOVEMENT: Final = 1e-12
 
 
@@ -63,21 +62,26 @@ def ewma_variances(returns: Matrix, decay: float = EWMA_LAMBDA) -> Vector:
     return variances
 
 
-def correlation(returns: Matrix) -> Matrix:
-    """Return the (M, M) sample correlation matrix, exactly 1 on its diagonal.
-
-    Rows and columns of an instrument that never moved are NaN: its correlations do not exist.
-    """
+def standardised(returns: Matrix) -> Matrix:
+    """Return (T, M) deviations from the mean, scaled to length 1 a column; NaN where a column never moves."""
     deviations = returns - returns.mean(axis=0)
     lengths = np.sqrt(np.einsum("tm,tm->m", deviations, deviations))
     lengths[lengths < NO_MOVEMENT * np.sqrt(len(returns))] = np.nan
-    scaled = deviations / lengths
+    scaled: Matrix = deviations / lengths
+    return scaled
+
+
+def correlation(scaled: Matrix) -> Matrix:
+    """Return the (M, M) sample correlations of `standardised` returns, exactly 1 on the diagonal.
+
+    Rows and columns of an instrument that never moved are NaN: its correlations do not exist.
+    """
     matrix: Matrix = np.clip(scaled.T @ scaled, -1.0, 1.0)
-    np.fill_diagonal(matrix, np.where(np.isnan(lengths), np.nan, 1.0))
+    np.fill_diagonal(matrix, np.where(np.isnan(matrix.diagonal()), np.nan, 1.0))
     return matrix
 
 
-def beta_weights(benchmark: Vector, known: NDArray[np.bool_]) -> Vector | None:
+def beta_weights(benchmark: Vector, known: Flags) -> Vector | None:
     """Return (T,) weights w with beta(x) = Σ w x = cov(x, benchmark)/var(benchmark) over the known days.
 
     They add up to zero, so x needs no centring. None where the benchmark never moves.

@@ -16,8 +16,8 @@ from typing import Final, Protocol
 import numpy as np
 
 from tailwatch.risk import components, tail
-from tailwatch.risk.arrays import Matrix, Vector
-from tailwatch.risk.covariance import ewma_weights
+from tailwatch.risk.arrays import Flags, Matrix, Vector
+from tailwatch.risk.covariance import NO_MOVEMENT, ewma_weights
 from tailwatch.risk.types import CONFIDENCES, Method, Sample
 
 _NORMAL: Final = NormalDist()
@@ -28,10 +28,12 @@ class Outcomes:
     """Profit and loss of P portfolios on T days, with what the methods share of it.
 
     Attributes:
-        pnl: (P, T) in base currency, newest last: exposures (P, M) times scenario returns transposed (M, T).
+        pnl: (P, T) in base currency, newest last.
+        still: (P,) whether all of it is zero: nothing held, nothing moved, or a hedge that is perfect.
     """
 
     pnl: Matrix
+    still: Flags
 
     @property
     def days(self) -> int:
@@ -46,9 +48,14 @@ class Outcomes:
 
     @cached_property
     def sample_volatility(self) -> Vector:
-        """(P,) daily sample standard deviation, ddof 1: √(v'Σv) for the sample covariance Σ."""
+        """(P,) daily sample standard deviation, ddof 1: √(v'Σv) for the sample covariance Σ.
+
+        Zero where it is no more than the rounding of a profit that is the same every day.
+        """
         squares: Vector = np.einsum("pt,pt->p", self.deviations, self.deviations)
-        return np.sqrt(squares / (self.days - 1))
+        volatility = np.sqrt(squares / (self.days - 1))
+        volatility[volatility <= NO_MOVEMENT * np.abs(self.pnl[:, 0])] = 0.0
+        return volatility
 
     @cached_property
     def sample_volatility_gradient(self) -> Matrix:
@@ -75,6 +82,18 @@ class Outcomes:
     def weights(self) -> tail.TailWeights:
         """The tail weightings for that many days, one row a level of `CONFIDENCES`."""
         return tail.tail_weights(self.days, CONFIDENCES)
+
+
+def simulate(exposures: Matrix, returns: Matrix, volatilities: Vector) -> Outcomes:
+    """Return the outcomes of (P, M) exposures over (T, M) scenario returns.
+
+    Where everything is hedged away only rounding is left, and which days are its worst says nothing: it is set to
+    zero when it stays below a trillionth of the risk that was hedged, measured by the (M,) daily volatilities.
+    """
+    pnl = exposures @ returns.T
+    still = np.abs(pnl).max(axis=1) <= NO_MOVEMENT * (np.abs(exposures) @ volatilities)
+    pnl[still] = 0.0
+    return Outcomes(pnl, still)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,10 +200,11 @@ class Simulated:
         quantile = components.value_at_risk_weights(
             worst, weights.value_at_risk[var_row], weights.neighbourhood[var_row]
         )
+        moving = ~outcomes.still[:, None]
         return Gradients(
             outcomes.sample_volatility_gradient,
-            components.on_days(worst, quantile, outcomes.days),
-            components.on_days(worst, weights.expected_shortfall[es_row : es_row + 1], outcomes.days),
+            components.on_days(worst, moving * quantile, outcomes.days),
+            components.on_days(worst, moving * weights.expected_shortfall[es_row], outcomes.days),
         )
 
     def instrument_variances(self, sample: Sample) -> Vector:

@@ -14,10 +14,11 @@ from tailwatch.risk.arrays import Matrix, Vector
 from tailwatch.risk.caveats import NO_DRAWDOWN, caveats, unusable_nav
 from tailwatch.risk.components import marginal
 from tailwatch.risk.concentration import diversification_ratio, herfindahl_hirschman
+from tailwatch.risk.covariance import correlation
 from tailwatch.risk.coverage import Exposure, coverage_of, exposure_of
 from tailwatch.risk.distribution import histogram
 from tailwatch.risk.drawdown import deepest_fall
-from tailwatch.risk.methods import FALLBACK, MODELS, Figures, Model, Outcomes
+from tailwatch.risk.methods import FALLBACK, MODELS, Figures, Model, Outcomes, simulate
 from tailwatch.risk.results import (
     Concentration,
     Correlation,
@@ -120,7 +121,7 @@ class _Measured:
 def _measure(sample: Sample, exposure: Exposure, method: Method, scale: float | None) -> _Measured:
     exposures = np.zeros((1, len(sample.tickers)))
     exposures[0, exposure.columns] = exposure.values
-    outcomes = Outcomes(exposures @ sample.returns.T)
+    outcomes = simulate(exposures, sample.returns, sample.volatilities)
     figures = {one: model.figures(outcomes) for one, model in MODELS.items()}
     methods = {one: _method_report(figure, scale) for one, figure in figures.items()}
     amounts = _headline(methods[method].amounts)
@@ -233,7 +234,7 @@ def _drawdown(sample: Sample, exposures: Matrix, nav: float) -> Drawdown | None:
 
 def _correlation(sample: Sample, exposure: Exposure) -> Correlation:
     columns = exposure.columns[:CORRELATION_POSITIONS]
-    matrix = sample.correlation[np.ix_(columns, columns)].round(CORRELATION_DECIMALS)
+    matrix = correlation(sample.standardised_returns[:, columns]).round(CORRELATION_DECIMALS)
     undefined = np.isnan(matrix)
     if undefined.any():
         matrix = matrix.astype(object)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwatch.errors import InvalidPriceSeriesError, InvalidRiskSettingsError
-from tailwatch.risk.arrays import Days, Matrix, Vector
+from tailwatch.risk.arrays import Days, Flags, Matrix, Vector
 from tailwatch.risk.types import (
     DEFAULT_WINDOW,
     AlignedBenchmark,
@@ -34,8 +34,6 @@ LARGEST_RATIO: Final = 1e6
 LOWEST_PROXY_RETURN: Final = -0.99
 
 _LARGEST_PRICE: Final = 1e50
-
-Flags = NDArray[np.bool_]
 
 
 def align(
@@ -68,26 +66,18 @@ def align(
     market = None if benchmark is None else _priced(benchmark)
     sessions = _sessions([one.dates for one in priced if one.dates.size > MINIMUM_OBSERVATIONS], market, window)
     grid = _grid([*priced, *([] if market is None else [market])], sessions, window)
-    rows = len(series)
-    kept = np.flatnonzero(grid.observations[:rows] >= MINIMUM_OBSERVATIONS)
+    kept = np.flatnonzero(grid.observations[: len(priced)] >= MINIMUM_OBSERVATIONS).tolist()
+    tickers = tuple(priced[row].ticker for row in kept)
     columns = np.asfortranarray(grid.returns[kept].T)
-    aligned_benchmark = None if market is None else _benchmark(grid, market)
-    betas = _fill(
-        columns, grid.known[kept].T, [priced[row].ticker for row in kept.tolist()], grid.sessions, aligned_benchmark
-    )
-    return Sample(
-        tickers=tuple(priced[row].ticker for row in kept),
-        sessions=grid.sessions if kept.size else grid.sessions[:0],
-        returns=columns if kept.size else columns[:0],
-        instruments=tuple(
-            _outcome(one, grid, row, betas.get(one.ticker), aligned_benchmark) for row, one in enumerate(priced)
-        ),
-        window=window,
-        benchmark=aligned_benchmark,
-        benchmark_reason=None
-        if market is None or aligned_benchmark is not None
-        else f"{market.ticker} has fewer than {MINIMUM_OBSERVATIONS} daily returns in the window.",
-    )
+    aligned_market = None if market is None else _benchmark(grid, market)
+    betas = _fill(columns, grid.known[kept].T, tickers, grid.sessions, aligned_market)
+    outcomes = tuple(_outcome(one, grid, row, betas, aligned_market) for row, one in enumerate(priced))
+    if not kept:
+        return Sample((), grid.sessions[:0], columns[:0], outcomes, window)
+    benchmark_reason = None
+    if market is not None and aligned_market is None:
+        benchmark_reason = f"{market.ticker} has fewer than {MINIMUM_OBSERVATIONS} daily returns in the window."
+    return Sample(tickers, grid.sessions, columns, outcomes, window, aligned_market, benchmark_reason)
 
 
 class _Priced(NamedTuple):
@@ -230,7 +220,7 @@ def _uniform(ticker: str, days: NDArray[np.int64]) -> Vector:
 
 
 def _outcome(
-    one: _Priced, grid: _Grid, row: int, beta: float | None, benchmark: AlignedBenchmark | None
+    one: _Priced, grid: _Grid, row: int, betas: Mapping[str, float], benchmark: AlignedBenchmark | None
 ) -> AlignedInstrument:
     observations = int(grid.observations[row])
     last: date | None = one.dates[-1].astype(object) if one.dates.size else None
@@ -242,12 +232,12 @@ def _outcome(
             if last
             else "It has no price history."
         )
-    elif beta is not None:
+    elif one.ticker in betas:
         status = Status.PROXIED
         missing = grid.known.shape[1] - int(np.count_nonzero(grid.known[row]))
         source = "the average of all instruments" if benchmark is None else benchmark.ticker
         reason = (
             f"{missing} of {grid.known.shape[1]} daily returns are not known; they follow {source} with a beta of "
-            f"{beta:.2f}, plus its own residuals."
+            f"{betas[one.ticker]:.2f}, plus its own residuals."
         )
     return AlignedInstrument(one.ticker, status, reason, observations, int(grid.gaps[row]), last)

@@ -15,7 +15,7 @@ import numpy as np
 
 from tailwatch.errors import InvalidExposureError, InvalidPriceSeriesError, InvalidRiskSettingsError
 from tailwatch.risk import covariance, drawdown
-from tailwatch.risk.arrays import Days, Matrix, Vector
+from tailwatch.risk.arrays import Days, Flags, Matrix, Vector
 
 #: Days of return history that the estimators see unless a portfolio says otherwise.
 DEFAULT_WINDOW = 500
@@ -115,7 +115,7 @@ class AlignedBenchmark:
 
     ticker: str
     returns: Vector
-    known: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    known: Flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,14 +160,19 @@ class Sample:
         return covariance.sample_variances(self.returns)
 
     @cached_property
+    def volatilities(self) -> Vector:
+        """(M,) daily sample standard deviations."""
+        return np.sqrt(self.sample_variances)
+
+    @cached_property
     def ewma_variances(self) -> Vector:
         """(M,) daily EWMA variances."""
         return covariance.ewma_variances(self.returns)
 
     @cached_property
-    def correlation(self) -> Matrix:
-        """(M, M) sample correlations; NaN in the rows and columns of instruments that never moved."""
-        return covariance.correlation(self.returns)
+    def standardised_returns(self) -> Matrix:
+        """(T, M) returns as correlations are made of; NaN in the columns of instruments that never moved."""
+        return covariance.standardised(self.returns)
 
     @cached_property
     def price_relatives(self) -> Matrix:

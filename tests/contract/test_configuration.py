@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scheduler.schedule import TIMETABLE
 from tailwatch import queue
+from tailwatch.embedded import programs
 from tailwatch.settings import Settings
 from worker.app import app
 
@@ -46,8 +47,6 @@ def test_the_defaults_in_the_example_are_the_codes() -> None:
 
 def consumed() -> set[str]:
     """Queues that some worker of the launcher consumes, from its own configuration."""
-    from tailwatch.embedded import programs
-
     commands = " ".join(" ".join(program.command) for program in programs.WORKERS)
     return {name for group in re.findall(r"-Q (\S+)", commands) for name in group.split(",")}
 

@@ -179,6 +179,7 @@ def running_product(**environment: str) -> Iterator[Product]:
             product.wait_ready()
             yield product
         except BaseException:
+            sys.stderr.write(product.logs())
             raise
         finally:
             product.stop()

@@ -1,87 +1,26 @@
-"""The application in this process, on a database of the test's own."""
+"""The application on a database of the test's own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import Engine
-from werkzeug.test import TestResponse
 
-from api import health
-from api.app import create_app
-from api.auth import CSRF_HEADER, SESSION_COOKIE
 from api.limits import limiter
-from tailwatch import accounts, live
-from tailwatch.db.session import get_engine, transaction
-from tailwatch.settings import get_settings
-
-
-def forget_settings() -> None:
-    """Have the next question for a setting or a connection look at the environment again."""
-    if get_engine.cache_info().currsize:
-        get_engine().dispose()
-    for cached in (get_settings, get_engine, live.client, health.broker):
-        cached.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def _app(redis_url: str) -> Iterator[Flask]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REDIS_URL", redis_url)
-        forget_settings()
-        yield create_app()
-    forget_settings()
+from tests.integration.api.support import Browser, Caller, application, forget_settings
 
 
 @pytest.fixture
-def app(_app: Flask, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    forget_settings()
+def app(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
     forget_settings()
+    made = application()
     limiter.reset()
-    yield _app
-    get_engine().dispose()
-
-
-class Caller:
-    """Somebody with an account, who sends requests with a token."""
-
-    def __init__(self, app: Flask, engine: Engine, email: str, scope: accounts.Scope = "write") -> None:
-        self.app = app
-        self.engine = engine
-        self.email = email
-        with transaction(engine) as session:
-            user = accounts.create_owner(session, email)
-            self.user_id = user.id
-            token, self.secret = accounts.create_token(session, user.id, "tests", scope, datetime.now(UTC))
-            self.token_id = token.id
-        self.client = app.test_client(use_cookies=False)
-
-    def send(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
-        headers = {"Authorization": f"Bearer {self.secret}"} | options.pop("headers", {})
-        return self.client.open(path, method=method, json=json, headers=headers, **options)
-
-    def get(self, path: str, **options: Any) -> TestResponse:
-        return self.send("GET", path, **options)
-
-    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
-        return self.send("POST", path, json, **options)
-
-    def portfolio(self, name: str = "Main", **settings: Any) -> int:
-        answer = self.post("/api/portfolios", {"name": name, **settings})
-        assert answer.status_code == 201, answer.text
-        return int(answer.json["id"])
-
-    def trade(self, portfolio_id: int, **more: Any) -> dict[str, Any]:
-        body = {"ticker": "AAPL", "quantity": "3", "price": "12.5"} | more
-        answer = self.post(f"/api/portfolios/{portfolio_id}/trades", body)
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json)
+    yield made
+    forget_settings()
 
 
 @pytest.fixture
@@ -94,33 +33,6 @@ def eve(app: Flask, engine: Engine) -> Caller:
     return Caller(app, engine, "eve@example.org")
 
 
-class Browser:
-    """A signed-in browser: a session cookie, and the CSRF token with every write."""
-
-    def __init__(self, app: Flask, engine: Engine, user_id: int, lifetime: timedelta = timedelta(days=1)) -> None:
-        with transaction(engine) as session:
-            self.opened = accounts.open_session(session, user_id, datetime.now(UTC), lifetime)
-        self.client: FlaskClient = app.test_client()
-        self.client.set_cookie(SESSION_COOKIE, self.opened.token)
-
-    def send(self, method: str, path: str, json: Any = None, *, csrf: str | None = "right") -> TestResponse:
-        token = self.opened.principal.csrf_token if csrf == "right" else csrf
-        headers = {CSRF_HEADER: token} if token else {}
-        return self.client.open(path, method=method, json=json, headers=headers)
-
-
 @pytest.fixture
 def browser(app: Flask, engine: Engine, ada: Caller) -> Browser:
     return Browser(app, engine, ada.user_id)
-
-
-def assert_problem(answer: TestResponse, status: int, slug: str, *fields: str) -> dict[str, Any]:
-    """Check that `answer` is the problem `slug`, naming exactly these members; return it."""
-    assert answer.status_code == status, answer.text
-    assert answer.content_type == "application/problem+json"
-    problem: dict[str, Any] = answer.json
-    assert problem["type"] == f"/problems/{slug}"
-    assert problem["status"] == status
-    assert problem["detail"].endswith((".", ")")), problem["detail"]
-    assert {error["field"] for error in problem["errors"]} == set(fields)
-    return problem

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tailwatch.risk import CONFIDENCES, Method
 from tailwatch.risk.components import marginal, on_days, value_at_risk_weights
-from tailwatch.risk.methods import MODELS, Outcomes
+from tailwatch.risk.covariance import ewma_covariance, sample_covariance
+from tailwatch.risk.methods import MODELS, simulate
 from tailwatch.risk.tail import neighbourhood_weights, quantile_weights, worst_outcomes
 from tests.support.risk_samples import books
 
@@ -18,7 +19,7 @@ VAR_ROW, ES_ROW = CONFIDENCES.index(0.95), CONFIDENCES.index(0.975)
 
 def figures_and_derivatives(method: Method, values: np.ndarray, returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (P, 3) volatility, VaR 95, ES 97.5 and their (P, 3, M) derivatives."""
-    outcomes = Outcomes(values @ returns.T)
+    outcomes = simulate(values, returns, returns.std(axis=0))
     figures = MODELS[method].figures(outcomes)
     gradients = MODELS[method].gradients(outcomes, 0.95, 0.975)
     each = (gradients.volatility, gradients.value_at_risk, gradients.expected_shortfall)
@@ -34,6 +35,18 @@ def test_components_add_up(book: tuple[np.ndarray, np.ndarray], method: Method) 
     totals, derivatives = figures_and_derivatives(method, values[None, :], returns)
     slack = 1e-10 * float(np.abs(values).sum())
     np.testing.assert_allclose((derivatives * values).sum(axis=2), totals, rtol=1e-9, atol=slack)
+
+
+@given(books())
+def test_volatility_from_outcomes_is_that_of_the_matrix(book: tuple[np.ndarray, np.ndarray]) -> None:
+    returns, values = book
+    outcomes = simulate(values[None, :], returns, returns.std(axis=0))
+    slack = (1e-9 * float(np.abs(values).sum())) ** 2
+    for volatility, matrix in (
+        (outcomes.sample_volatility, sample_covariance(returns)),
+        (outcomes.ewma_volatility, ewma_covariance(returns)),
+    ):
+        assert volatility[0] ** 2 == pytest.approx(values @ matrix @ values, rel=1e-9, abs=slack)
 
 
 @pytest.mark.parametrize("method", list(MODELS))
@@ -80,8 +93,8 @@ def test_var_derivative_where_the_neighbourhood_has_lost_the_sign() -> None:
 def test_weights_land_on_their_days() -> None:
     pnl = np.array([[3.0, -5.0, 1.0, -2.0], [-1.0, 4.0, -3.0, 2.0]])
     worst = worst_outcomes(pnl, 2)
-    placed = on_days(worst, np.array([[0.75, 0.25]]), 4)
-    np.testing.assert_array_equal(placed, [[0, -0.75, 0, -0.25], [-0.25, 0, -0.75, 0]])
+    placed = on_days(worst, np.array([[0.75, 0.25], [0.5, 0.5]]), 4)
+    np.testing.assert_array_equal(placed, [[0, -0.75, 0, -0.25], [-0.5, 0, -0.5, 0]])
 
 
 @given(books(max_days=120), st.sampled_from(list(MODELS)))

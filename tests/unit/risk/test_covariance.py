@@ -16,6 +16,7 @@ from tailwatch.risk.covariance import (
     ewma_weights,
     sample_covariance,
     sample_variances,
+    standardised,
 )
 from tests.support.risk_samples import return_matrices
 
@@ -52,7 +53,7 @@ def test_covariances_are_positive_semidefinite(returns: np.ndarray) -> None:
 
 @given(return_matrices())
 def test_correlation(returns: np.ndarray) -> None:
-    matrix = correlation(returns)
+    matrix = correlation(standardised(returns))
     moved = returns.std(axis=0) > 1e-12
     assert np.isnan(matrix[~moved]).all()
     assert np.isnan(matrix[:, ~moved]).all()

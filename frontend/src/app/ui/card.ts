@@ -3,6 +3,7 @@ import { MatIconButton } from '@angular/material/button';
 import { MatTooltip } from '@angular/material/tooltip';
 
 import { PlainTable, download } from './csv';
+import { NO_FIGURE } from './format';
 import { Icon } from './icon';
 
 /**
@@ -27,6 +28,12 @@ export class Card {
   readonly file = input('tailwatch');
 
   protected readonly asTable = signal(false);
+
+  protected show(value: string | number | null, column: number): string {
+    if (value === null) return NO_FIGURE;
+    if (typeof value === 'string') return value;
+    return this.table()?.format?.(value, column) ?? String(value);
+  }
 
   protected toggle(): void {
     this.asTable.update((on) => !on);

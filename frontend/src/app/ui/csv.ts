@@ -2,6 +2,8 @@
 export interface PlainTable {
   columns: string[];
   rows: (string | number | null)[][];
+  /** How a figure is shown on the page; the file has all its digits. */
+  format?: (value: number, column: number) => string;
 }
 
 /** RFC 4180 text of a table: figures in plain notation, so that every program reads them. */

@@ -3,14 +3,14 @@ import { MatTooltip } from '@angular/material/tooltip';
 
 /** One line for every term of art on the page; docs/risk-methods.md has the formulas. */
 const TERMS = {
-  VaR: 'Value at Risk: the loss that is exceeded on only 1 day in 20 (at 95 %), if the days to come are like those of the window.',
+  VaR: 'Value at Risk: the loss that only 1 day in 20 should exceed (1 in 40 or in 100, as set), if the days to come are like those of the window.',
   ES: 'Expected shortfall: the average loss on those days on which the loss is beyond VaR.',
   volatility:
     'How much the daily return spreads around its average over the window, scaled to a year (× √252).',
   value: 'What all positions are worth together at the last known prices, shorts subtracted.',
   component:
     'The part of the whole that this position brings. The parts add up to the total exactly; a hedge’s part is negative.',
-  beta: 'By how much the position moves, on average, when the benchmark moves by 1 %.',
+  beta: 'By how much the position moves, on average, when the benchmark moves by one percent.',
   correlation:
     'From −1 (always opposite) over 0 (unrelated) to +1 (always together), from daily returns.',
   historical:

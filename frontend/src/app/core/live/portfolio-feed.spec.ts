@@ -210,6 +210,18 @@ describe('PortfolioFeed', () => {
     expect(feed.problem()).toBeNull();
   });
 
+  it('notices a lost network before the socket does, and is live again once a read works', async () => {
+    const { api, feed } = await setUp();
+    api.failure = new Problem(0, 't', 'No connection', 'Cannot be reached.');
+    dispatchEvent(new Event('offline'));
+    await feed.refresh();
+    expect(feed.connection()).toBe('offline');
+    api.failure = null;
+    dispatchEvent(new Event('online'));
+    await feed.refresh();
+    expect(feed.connection()).toBe('live');
+  });
+
   it('does not call itself live when the subscription is refused', async () => {
     const { socket, feed } = await setUp();
     socket.drop();

@@ -56,6 +56,8 @@ export class PortfolioFeed {
   private id: number | null = null;
   private etag: string | null = null;
   private socket: LiveSocket | null = null;
+  /** Whether the server has agreed to push; a socket alone is not enough. */
+  private subscribed = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private refreshing: Promise<void> | null = null;
   private askedAgain = false;
@@ -106,6 +108,7 @@ export class PortfolioFeed {
 
   constructor() {
     addEventListener('online', this.wake);
+    addEventListener('offline', this.wake);
     document.addEventListener('visibilitychange', this.wake);
     inject(DestroyRef).onDestroy(() => this.close());
   }
@@ -142,6 +145,7 @@ export class PortfolioFeed {
   private close(): void {
     clearTimeout(this.timer);
     removeEventListener('online', this.wake);
+    removeEventListener('offline', this.wake);
     document.removeEventListener('visibilitychange', this.wake);
     this.socket?.disconnect();
     this.id = null;
@@ -162,9 +166,7 @@ export class PortfolioFeed {
       const answer = await this.api.risk(id, this.etag);
       if (this.id !== id) return;
       this.problemOf.set(null);
-      if (this.connectionOf() !== 'live') {
-        this.connectionOf.set(this.socket ? 'polling' : 'connecting');
-      }
+      this.connectionOf.set(this.subscribed ? 'live' : this.socket ? 'polling' : 'connecting');
       if (answer) await this.take(id, answer.body, answer.etag);
     } catch (error) {
       if (this.id !== id) return;
@@ -229,12 +231,14 @@ export class PortfolioFeed {
       if (this.id !== id) return;
       const refused = typeof answer === 'object' && answer !== null && 'detail' in answer;
       if (refused) return this.lost();
+      this.subscribed = true;
       this.connectionOf.set('live');
       void this.refresh();
     });
   }
 
   private lost(): void {
+    this.subscribed = false;
     if (this.id === null) return;
     if (this.connectionOf() !== 'offline') this.connectionOf.set('polling');
     void this.refresh();

@@ -7,10 +7,10 @@ import { PlainTable } from '../../ui/csv';
 import { percent } from '../../ui/format';
 import { RiskMeasure, bar, scaleOf, shares } from './shares';
 
-const NOTES: Record<RiskMeasure, string> = {
-  es: 'Each position’s part in the average loss on the worst 2.5 % of days, beside its share of value',
-  var: 'Each position’s part in the loss at the 95 % VaR, beside its share of value',
-  volatility: 'Each position’s part in the volatility, beside its share of value',
+const WHOLE: Record<RiskMeasure, () => string> = {
+  es: () => `the average loss on the worst ${percent(0.025, 1)} of days`,
+  var: () => `the loss at the ${percent(0.95, 0)} VaR`,
+  volatility: () => 'the volatility',
 };
 
 /** Rows shown before the reader asks for all. */
@@ -29,7 +29,9 @@ export class Contributions {
 
   protected readonly measure = signal<RiskMeasure>('es');
   protected readonly all = signal(false);
-  protected readonly note = computed(() => NOTES[this.measure()]);
+  protected readonly note = computed(
+    () => `Each position’s part in ${WHOLE[this.measure()]()}, beside its share of value`,
+  );
   private readonly shares = computed(() =>
     shares(this.risk(), this.measure()).filter((share) => share.ofRisk !== null),
   );

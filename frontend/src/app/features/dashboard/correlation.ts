@@ -121,10 +121,8 @@ export class Correlation {
     if (!matrix) return null;
     return {
       columns: ['', ...matrix.tickers],
-      rows: matrix.matrix.map((row, i) => [
-        matrix.tickers[i],
-        ...row.map((value) => (value === null ? null : Math.round(value * 1e4) / 1e4)),
-      ]),
+      rows: matrix.matrix.map((row, i) => [matrix.tickers[i], ...row]),
+      format: (value) => fixed(value),
     };
   });
 }

@@ -94,6 +94,11 @@ export default class Dashboard {
     return `By ${METHODS[risk.method]} over ${days} trading days${risk.benchmark ? `; benchmark ${risk.benchmark}` : ''}.`;
   });
 
+  private readonly revision = computed(() => {
+    const risk = this.risk();
+    return risk && Math.max(risk.wanted_revision, this.feed.headline()?.revision ?? 0);
+  });
+
   constructor() {
     effect(() => {
       const id = this.portfolioId();
@@ -104,10 +109,10 @@ export default class Dashboard {
       });
     });
     effect(() => this.title.setTitle(`${this.portfolio()?.name ?? 'Not found'} · Tailwatch`));
-    // Trades booked elsewhere show up here as a new revision.
+    // Whatever is booked, here or elsewhere, shows up as a new revision.
     effect(() => {
-      const revision = this.feed.headline()?.revision;
-      if (revision !== undefined) untracked(() => void this.book.reload());
+      const revision = this.revision();
+      if (revision !== null) untracked(() => void this.book.follow(revision));
     });
   }
 
@@ -124,7 +129,6 @@ export default class Dashboard {
       { duration: 5000 },
     );
     this.onChanged();
-    void this.book.reload();
   }
 
   protected onChanged(): void {

@@ -23,8 +23,9 @@ export function distributionOption(histogram: Histogram): (palette: Palette) => 
     grid: { left: 10, right: 10, top: 44, bottom: 24 },
     tooltip: {
       ...tooltipStyle(palette),
-      trigger: 'item',
-      formatter: ({ dataIndex: i }: { dataIndex: number }) =>
+      trigger: 'axis',
+      axisPointer: { type: 'shadow', shadowStyle: { color: palette.sunken, opacity: 0.5 } },
+      formatter: ([{ dataIndex: i }]: { dataIndex: number }[]) =>
         `${escapeHtml(money(edges[i]))} to ${escapeHtml(money(edges[i + 1]))}<br>` +
         `<b>${counts[i]}</b> of ${total} days (${escapeHtml(share(counts[i] / total))})`,
     },
@@ -33,6 +34,7 @@ export function distributionOption(histogram: Histogram): (palette: Palette) => 
       {
         type: 'value',
         position: 'bottom',
+        axisPointer: { show: false },
         min: edges[0],
         max: edges.at(-1),
         splitNumber: 4,

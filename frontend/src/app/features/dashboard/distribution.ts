@@ -4,7 +4,7 @@ import { Portfolio, Risk } from '../../core/api/types';
 import { Card } from '../../ui/card';
 import { Chart } from '../../ui/chart';
 import { PlainTable } from '../../ui/csv';
-import { percent, wholeMoney } from '../../ui/format';
+import { exact, percent, wholeMoney } from '../../ui/format';
 import { distributionOption } from './distribution-option';
 import { Figure, confidenceOf, snapshotFigures } from './headline';
 
@@ -62,6 +62,8 @@ export class Distribution {
         distribution.edges[i + 1],
         count,
       ]),
+      format: (value, column) =>
+        column < 2 ? wholeMoney(value, this.portfolio().base_currency) : exact(value),
     };
   });
   protected readonly label = computed(() => {
@@ -69,7 +71,7 @@ export class Distribution {
     const currency = this.portfolio().base_currency;
     const loss = ({ amount }: Figure) =>
       amount === null ? 'unknown' : wholeMoney(amount, currency);
-    return `Histogram of one day’s profit and loss over ${this.days()} days. Value at Risk at ${confidence} %: ${loss(atRisk)}; expected shortfall: ${loss(es)}. The table view has the figures.`;
+    return `Histogram of one day’s profit and loss over ${this.days()} days. Value at Risk at ${confidence} percent: ${loss(atRisk)}; expected shortfall: ${loss(es)}. The table view has the figures.`;
   });
   protected readonly option = computed(() => {
     const { var: atRisk, es, confidence } = this.lead();

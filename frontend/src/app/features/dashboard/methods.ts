@@ -14,10 +14,10 @@ const NAMES: Record<RiskMethod, string> = {
 };
 
 const COLUMNS = [
-  ['var_95_1d', 'VaR 95 %'],
-  ['es_95_1d', 'ES 95 %'],
-  ['var_99_1d', 'VaR 99 %'],
-  ['es_99_1d', 'ES 99 %'],
+  { key: 'var_95_1d', name: `VaR ${percent(0.95, 0)}` },
+  { key: 'es_95_1d', name: `ES ${percent(0.95, 0)}` },
+  { key: 'var_99_1d', name: `VaR ${percent(0.99, 0)}` },
+  { key: 'es_99_1d', name: `ES ${percent(0.99, 0)}` },
 ] as const;
 
 /** The same portfolio through each method: how far apart they are is how sure the figures can be. */
@@ -43,7 +43,7 @@ export class Methods {
   private readonly largest = computed(() =>
     Math.max(
       0,
-      ...this.methods().flatMap(({ figures }) => COLUMNS.map(([key]) => figures[key] ?? 0)),
+      ...this.methods().flatMap(({ figures }) => COLUMNS.map(({ key }) => figures[key] ?? 0)),
     ),
   );
   protected readonly rows = computed(() =>
@@ -51,17 +51,17 @@ export class Methods {
       method,
       name,
       leads: method === this.risk().method,
-      cells: COLUMNS.map(([key]) => ({
+      cells: COLUMNS.map(({ key }) => ({
         text: percent(figures[key]),
         width: this.largest() > 0 ? ((figures[key] ?? 0) / this.largest()) * 100 : 0,
       })),
     })),
   );
   protected readonly table = computed<PlainTable>(() => ({
-    columns: ['Method', ...COLUMNS.map(([, name]) => name)],
+    columns: ['Method', ...COLUMNS.map(({ name }) => name)],
     rows: this.methods().map(({ name, figures }) => [
       name,
-      ...COLUMNS.map(([key]) => figures[key]),
+      ...COLUMNS.map(({ key }) => figures[key]),
     ]),
   }));
 }

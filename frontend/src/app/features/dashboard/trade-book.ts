@@ -10,6 +10,7 @@ import { newIdempotencyKey } from '../../core/idempotency';
 export class TradeBook {
   private readonly api = inject(Api);
   private portfolioId = 0;
+  private revision: number | null = null;
   private cursor: string | null = null;
 
   private readonly items = signal<Trade[]>([]);
@@ -21,13 +22,17 @@ export class TradeBook {
   readonly problem = this.problemOf.asReadonly();
 
   async open(portfolioId: number): Promise<void> {
-    if (portfolioId !== this.portfolioId) this.items.set([]);
     this.portfolioId = portfolioId;
+    this.revision = null;
+    this.items.set([]);
     await this.read(null);
   }
 
-  reload(): Promise<void> {
-    return this.read(null);
+  /** Read again once the portfolio has moved on from the revision that was read. */
+  async follow(revision: number): Promise<void> {
+    const moved = this.revision !== null && revision > this.revision;
+    this.revision = revision;
+    if (moved) await this.read(null);
   }
 
   more(): Promise<void> {
@@ -44,7 +49,6 @@ export class TradeBook {
     const { ticker, quantity, price, currency, fee, executed_at, note, external_id } = trade;
     const body = { ticker, quantity, price, currency, fee, executed_at, note, external_id };
     await this.api.bookTrade(this.portfolioId, body, newIdempotencyKey());
-    await this.reload();
   }
 
   private async read(cursor: string | null): Promise<void> {

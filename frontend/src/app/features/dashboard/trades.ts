@@ -58,9 +58,7 @@ export class Trades {
       data,
       width: '480px',
     });
-    if (!(await firstValueFrom(opened.afterClosed()))) return;
-    await this.book.reload();
-    this.changed.emit();
+    if (await firstValueFrom(opened.afterClosed())) this.changed.emit();
   }
 
   protected async delete(trade: Trade): Promise<void> {

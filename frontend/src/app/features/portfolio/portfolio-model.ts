@@ -1,4 +1,5 @@
 import { Portfolio, PortfolioInput, RiskMethod } from '../../core/api/types';
+import { percent } from '../../ui/format';
 
 /** A portfolio's settings as they are typed. */
 export interface PortfolioModel {
@@ -24,9 +25,9 @@ export const METHODS: readonly { value: RiskMethod; name: string }[] = [
 ];
 
 export const CONFIDENCES: readonly { value: string; name: string }[] = [
-  { value: '95', name: '95 % (1 day in 20)' },
-  { value: '97.5', name: '97.5 % (1 day in 40)' },
-  { value: '99', name: '99 % (1 day in 100)' },
+  { value: '95', name: `${percent(0.95, 0)} (1 day in 20)` },
+  { value: '97.5', name: `${percent(0.975, 1)} (1 day in 40)` },
+  { value: '99', name: `${percent(0.99, 0)} (1 day in 100)` },
 ];
 
 /** Names of the API's fields in the form's words, for errors. */

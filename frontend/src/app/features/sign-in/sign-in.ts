@@ -1,11 +1,19 @@
-import { Location } from '@angular/common';
-import { ChangeDetectionStrategy, Component, OnInit, inject, input, signal } from '@angular/core';
+import {
+  ChangeDetectionStrategy,
+  Component,
+  effect,
+  inject,
+  input,
+  signal,
+  untracked,
+} from '@angular/core';
+import { toSignal } from '@angular/core/rxjs-interop';
 import { FormField, FormRoot, TreeValidationResult, form, required } from '@angular/forms/signals';
 import { MatButton } from '@angular/material/button';
 import { MatFormFieldModule } from '@angular/material/form-field';
 import { MatInput } from '@angular/material/input';
 import { MatProgressSpinner } from '@angular/material/progress-spinner';
-import { Router } from '@angular/router';
+import { ActivatedRoute, Router } from '@angular/router';
 
 import { toFormErrors } from '../../core/api/form-errors';
 import { toProblem } from '../../core/api/problem';
@@ -31,7 +39,7 @@ import { FORM_FIELDS } from '../../ui/form-fields';
   providers: [FORM_FIELDS],
   changeDetection: ChangeDetectionStrategy.OnPush,
 })
-export default class SignIn implements OnInit {
+export default class SignIn {
   /** Where to go on afterwards; only addresses within this page count. */
   readonly back = input<string>();
   /** The session ended while the page was open. */
@@ -41,7 +49,6 @@ export default class SignIn implements OnInit {
 
   private readonly session = inject(Session);
   private readonly router = inject(Router);
-  private readonly location = inject(Location);
 
   protected readonly redeeming = signal(false);
   protected readonly linkFailure = signal<string | null>(null);
@@ -55,14 +62,18 @@ export default class SignIn implements OnInit {
     { submission: { action: async () => this.signIn() } },
   );
 
-  ngOnInit(): void {
-    const token = this.location.path(true).split('#')[1];
-    if (token) void this.redeem(token);
+  constructor() {
+    // A link opened in a tab that shows this page already changes the fragment only.
+    const fragment = toSignal(inject(ActivatedRoute).fragment);
+    effect(() => {
+      const token = fragment();
+      if (token) untracked(() => void this.redeem(token));
+    });
   }
 
   private async redeem(token: string): Promise<void> {
     // Out of the address bar first, so that the token is in no history and no screenshot.
-    this.location.replaceState('/sign-in');
+    await this.router.navigate([], { queryParamsHandling: 'preserve', replaceUrl: true });
     this.redeeming.set(true);
     try {
       await this.session.redeemLink(token);

@@ -1,0 +1,134 @@
+"""Which commands there are. What a command needs is imported when it runs, so that `--help` is there at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import tailwatch
+from tailwatch.cli import accounts
+from tailwatch.cli.context import DataDir, database
+from tailwatch.embedded.environment import SetupError
+
+app = typer.Typer(
+    name="tailwatch",
+    help="Tailwatch: self-hosted, real-time portfolio risk. Without a command: start everything (`up`).",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(accounts.token, name="token")
+app.add_typer(accounts.user, name="user")
+app.command("sign-in-link")(accounts.sign_in_link)
+demo = typer.Typer(help="The demo portfolio.", no_args_is_help=True)
+app.add_typer(demo, name="demo")
+
+
+@app.callback()
+def every_command() -> None:
+    """Tailwatch: self-hosted, real-time portfolio risk. Without a command: start everything (`up`)."""
+
+
+@app.command()
+def up(
+    *,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="TAILWATCH_PORT", min=1, max=65535, help="Port of the web server. Default: 8080 or the next free one."
+        ),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="TAILWATCH_HOST", help="Address to listen on; 0.0.0.0 is every network this machine is in."
+        ),
+    ] = "127.0.0.1",
+    data_dir: DataDir = None,
+    no_demo: Annotated[bool, typer.Option("--no-demo", help="Do not book the demo portfolio.")] = False,
+) -> None:
+    """Start everything: database, broker, web server, workers, scheduler. Ctrl-C ends it.
+
+    DATABASE_URL and REDIS_URL, where they are set, name servers to use instead of the embedded ones.
+    """
+    from tailwatch.embedded.launcher import Options, up as launch
+
+    options = Options(host=host, port=port, data_dir=data_dir, demo=not no_demo)
+    raise typer.Exit(launch(options, Console(highlight=False)))
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def test(
+    pytest_arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="Paths and options for pytest; with any, only those tests run.", metavar="[PYTEST…]"),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Run only these checks (several times: several). `--only list` lists them.")
+    ] = None,
+) -> None:
+    """Run all tests and linters, and print one summary."""
+    from tailwatch.cli.checks import run_checks
+
+    raise typer.Exit(run_checks(pytest_arguments or [], only or []))
+
+
+@app.command()
+def doctor(*, data_dir: DataDir = None) -> None:
+    """Say what is wrong with the set-up, in words; exit non-zero if anything is."""
+    from tailwatch.cli.doctor import examine
+
+    raise typer.Exit(examine(data_dir, Console(highlight=False)))
+
+
+@app.command()
+def migrate(*, data_dir: DataDir = None) -> None:
+    """Bring the database to the schema of this version. (Starting Tailwatch does that by itself.)"""
+    with database(data_dir):
+        from tailwatch.db import migrate as migrations
+        from tailwatch.db.session import get_engine
+
+        before = migrations.current(get_engine())
+        migrations.upgrade(get_engine())
+        after = migrations.current(get_engine())
+    typer.echo(f"The schema is at {after}." if before == after else f"The schema went from {before} to {after}.")
+
+
+@demo.command("load")
+def load_demo(*, data_dir: DataDir = None) -> None:
+    """Book the demo portfolio, if the owner has no portfolio yet."""
+    with database(data_dir, migrated=True):
+        from tailwatch import demo as demo_portfolio
+        from tailwatch.db.session import transaction
+
+        with transaction() as session:
+            booked = demo_portfolio.load(session, accounts.owner(session))
+    typer.echo("Not booked: there is a portfolio already." if booked is None else "The demo portfolio is booked.")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(tailwatch.__version__)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; no command means `up`."""
+    words = list(arguments)
+    if not words or (words[0].startswith("-") and words[0] not in {"-h", "--help"}):
+        words.insert(0, "up")
+    try:
+        status = app(words, prog_name=os.environ.get("TAILWATCH_COMMAND", "./run"), standalone_mode=False)
+    except SetupError as error:
+        sys.stderr.write(f"\n{error}\n")
+        return 1
+    except typer.Abort:
+        return 130
+    return int(status or 0)

@@ -1,0 +1,77 @@
+"""From what Yahoo answered to a price history, or to the reason why it is not one."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from tailwatch.errors import BadAnswerError
+from tailwatch.market.sources import Bar, PriceHistory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tailwatch.market.yahoo.client import RawAnswer
+
+_SOURCE: Final = "yahoo"
+_CURRENCY_LETTERS: Final = 3
+#: Yahoo's prices are single-precision floats written out: 129.92999267578125 was 129.93.
+_SIGNIFICANT_DIGITS: Final = 7
+
+
+def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistory:
+    """Return the finished sessions from `start` on and all splits.
+
+    Days without a price, and the day of a session that is still open, are left out.
+
+    Raises:
+        BadAnswerError: it is about another symbol, has no currency or no finished session.
+    """
+    symbol = str(raw.meta["symbol"] or "").upper()
+    if symbol != ticker:
+        raise BadAnswerError(
+            f"Yahoo answered for {symbol or 'no symbol'} when asked for {ticker}; nothing was taken."
+        )
+    currency = raw.meta["currency"]
+    if not isinstance(currency, str) or len(currency) != _CURRENCY_LETTERS:
+        raise BadAnswerError(f"Yahoo gave no currency for {ticker}; nothing was taken.")
+    frame = raw.frame
+    # Comparisons are false for NaN, so this drops days without a price too.
+    frame = frame[(frame["Close"] > 0) & (frame["Adj Close"] > 0)]
+    open_day = _open_day(raw.meta, frame, now)
+    bars = [
+        Bar(stamp.date(), _price(close), _price(adjusted), int(volume))
+        for stamp, close, adjusted, volume in zip(
+            frame.index, frame["Close"], frame["Adj Close"], frame["Volume"], strict=True
+        )
+        if start <= stamp.date() and stamp.date() != open_day
+    ]
+    if not bars:
+        raise BadAnswerError(f"Yahoo gave no finished session with a price for {ticker} since {start}.")
+    return PriceHistory(
+        ticker=ticker,
+        source=_SOURCE,
+        currency=currency,
+        name=raw.meta["longName"] or raw.meta["shortName"],
+        since=start,
+        bars=bars,
+        splits=[
+            (stamp.date(), round(Decimal(ratio), 10)) for stamp, ratio in raw.splits.items() if ratio not in {0, 1}
+        ],
+    )
+
+
+def _open_day(meta: dict[str, Any], frame: pd.DataFrame, now: datetime) -> date | None:
+    """Return the day of a session that has not closed at `now`, in the exchange's time: its last price is no close.
+
+    Where Yahoo does not say when sessions end, today's is taken for open.
+    """
+    ends = ((meta["currentTradingPeriod"] or {}).get("regular") or {}).get("end")
+    if ends is None:
+        return now.astimezone(frame.index.tz).date()  # type: ignore[attr-defined, no-any-return, unused-ignore]
+    return ends.date() if ends > now else None
+
+
+def _price(number: float) -> Decimal:
+    return Decimal(f"{number:.{_SIGNIFICANT_DIGITS}g}")

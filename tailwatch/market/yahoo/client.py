@@ -1,0 +1,165 @@
+"""Asking Yahoo with yfinance: our time-outs, one request a ticker, and typed failures.
+
+How yfinance 1.7 works, as far as this file rests on it: every request goes through one HTTP session that may be
+given (a curl_cffi `Session`, which looks like a browser to Yahoo); before the first one it gets a cookie and a crumb,
+waiting 30 s for each whatever time-out it was told; a status of 400 or more makes it try again once with another kind
+of cookie; and prices are at /v8/finance/chart/TICKER.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import pandas as pd
+import yfinance as yf
+from curl_cffi import requests
+from curl_cffi.requests.exceptions import RequestException, Timeout
+from yfinance.config import YfConfig
+from yfinance.exceptions import YFPricesMissingError, YFRateLimitError
+
+from tailwatch.errors import (
+    BadAnswerError,
+    PriceSourceError,
+    SourceRefusedError,
+    SourceTimeoutError,
+    SourceUnreachableError,
+    UnknownTickerError,
+)
+
+#: Yahoo mostly says 429 without a time; a quarter of an hour is soon enough then.
+REFUSED_SECONDS: Final = 900.0
+CHART_PATH: Final = "/v8/finance/chart/"
+HTTP_NOT_FOUND: Final = 404
+HTTP_TOO_MANY_REQUESTS: Final = 429
+HTTP_SERVER_ERROR: Final = 500
+
+# Raise instead of logging and returning an empty table.
+YfConfig.debug.hide_exceptions = False
+# No cache on disk: it is an SQLite file that several processes lock each other out of, and it would hold nothing that
+# is wanted here. A folder that cannot be made is yfinance's own way of doing without.
+yf.set_tz_cache_location(os.path.join(os.devnull, "no-cache"))  # noqa: PTH118 - a Path would be refused
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """What yfinance made of Yahoo's answer.
+
+    Attributes:
+        frame: One row a session, its index days in the exchange's time zone; columns Close, Adj Close, Volume.
+        meta: Yahoo's own description of the instrument.
+        splits: One value a split, on such days: new shares for one old share.
+    """
+
+    frame: pd.DataFrame
+    meta: dict[str, Any]
+    splits: pd.Series[float]
+
+
+def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
+    """Return everything Yahoo has on `ticker`, day by day.
+
+    All of it, because its list of splits reaches as far as the prices do, and a trade may be older than the history
+    that risk needs.
+
+    Raises:
+        PriceSourceError: of the kind that fits, with a sentence.
+    """
+    session = _session(base_url)
+    session.start(timeout_seconds)
+    try:
+        asked = _Ticker(ticker, session=session)
+        # Both closes are wanted: what "adjusted" means is decided in our own code and not by a default.
+        frame = asked.history(period="max", interval="1d", auto_adjust=False, actions=True, timeout=timeout_seconds)
+        meta = asked.get_history_metadata()
+        wanted = ("symbol", "currency", "longName", "shortName", "currentTradingPeriod")
+        return RawAnswer(frame, {key: meta.get(key) for key in wanted}, asked.splits)
+    except PriceSourceError:
+        raise
+    except YFRateLimitError as error:
+        raise session.refusal() from error
+    except YFPricesMissingError as error:
+        said = f": {error.yahoo_reason}" if error.yahoo_reason else "."
+        raise BadAnswerError(f"Yahoo has no prices for {ticker} just now{said}") from error
+    except ValueError as error:
+        # Among them JSON that ends too early, which is a RequestException as well.
+        raise BadAnswerError(f"Yahoo's answer for {ticker} could not be read.") from error
+    except Timeout as error:
+        raise SourceTimeoutError(f"Yahoo did not answer within {timeout_seconds:g} s.") from error
+    except (RequestException, OSError) as error:
+        raise SourceUnreachableError("Yahoo could not be reached: the connection failed.") from error
+    except Exception as error:
+        # A half answer breaks yfinance in as many ways as it can be half.
+        raise BadAnswerError(f"Yahoo's answer for {ticker} could not be used ({type(error).__name__}).") from error
+
+
+class _Ticker(yf.Ticker):  # type: ignore[misc]
+    def _get_ticker_tz(self, timeout: float) -> str:  # noqa: ARG002 - yfinance's signature
+        # yfinance spends a request a ticker on the time zone, which decides nothing in a history of all days; the
+        # days themselves come in the exchange's own. Should this method be renamed, the request is back, no more.
+        return "UTC"
+
+
+class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
+    """An HTTP session with one time limit for all requests of a ticker; it reads statuses that yfinance passes over."""
+
+    def __init__(self, base_url: str | None) -> None:
+        super().__init__(impersonate="chrome")
+        self._base = urlsplit(base_url) if base_url is not None else None
+        self._seconds = 0.0
+        self._deadline = 0.0
+        self._retry_after = REFUSED_SECONDS
+
+    def start(self, seconds: float) -> None:
+        """Give the requests that follow `seconds` together."""
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
+
+    def refusal(self) -> SourceRefusedError:
+        """Return the failure that the last status 429 was."""
+        return SourceRefusedError("Yahoo refused to answer (429, too many requests).", self._retry_after)
+
+    def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
+        asked = urlsplit(url)
+        is_chart = asked.path.startswith(CHART_PATH)
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise Timeout("the time for this ticker is over")
+        # Charts need neither cookie nor crumb: a host of theirs that hangs may not take the time away.
+        kwargs["timeout"] = left if is_chart else min(left, self._seconds / 4)
+        if self._base is not None:
+            url = urlunsplit((self._base.scheme, self._base.netloc, asked.path, asked.query, ""))
+        response = super().request(method, url, *args, **kwargs)
+        if is_chart:
+            self._read_status(response, asked.path.removeprefix(CHART_PATH))
+        return response
+
+    def _read_status(self, response: Any, ticker: str) -> None:
+        """Raise what a status says; yfinance would ask again, differently, and then tell less.
+
+        A refusal is left to it: asking again with another cookie does help at times.
+        """
+        if response.status_code == HTTP_NOT_FOUND and _error_code(response) == "Not Found":
+            raise UnknownTickerError(f"Yahoo does not know {ticker}.")
+        if response.status_code >= HTTP_SERVER_ERROR:
+            raise BadAnswerError(f"Yahoo failed to answer for {ticker} (status {response.status_code}).")
+        if response.status_code == HTTP_TOO_MANY_REQUESTS:
+            told = response.headers.get("Retry-After") or ""
+            self._retry_after = float(told) if told.isdecimal() else REFUSED_SECONDS
+
+
+def _error_code(response: Any) -> str | None:
+    """Return Yahoo's own word for a failure; a 404 without it is some other server's."""
+    try:
+        return str(response.json()["chart"]["error"]["code"])
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=2)
+def _session(base_url: str | None) -> _Session:
+    """Return this process's session: its connection, cookie and crumb serve all tickers."""
+    return _Session(base_url)
