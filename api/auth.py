@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
+import structlog
 from flask import Request, Response, after_this_request, g, request
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api import timing
@@ -25,6 +27,8 @@ from tailwatch.settings import get_settings
 
 SESSION_COOKIE: Final = "tailwatch_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -119,8 +123,11 @@ def _touch_when_answered(principal: Principal, now: datetime) -> None:
 
     def touch() -> None:
         assert principal.token_id is not None  # noqa: S101 - for the type checker: it is a token's principal
-        with get_engine().begin() as connection:
-            touch_token(connection, principal.token_id, now)
+        try:
+            with get_engine().begin() as connection:
+                touch_token(connection, principal.token_id, now)
+        except SQLAlchemyError as error:
+            log.warning("the use of a token was not noted", error=str(error).splitlines()[0])
 
     @after_this_request
     def later(response: Response) -> Response:

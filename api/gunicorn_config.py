@@ -16,6 +16,8 @@ import gc
 import os
 import shutil
 import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
 from tailwatch.settings import get_settings
@@ -36,8 +38,9 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # connections hold greenlets: half a minute outlives a page's polling interval.
 keepalive = 30
 
-# A stopping worker lets requests finish (milliseconds) and sockets close; pages reconnect to another process.
-graceful_timeout = 20
+# A stopping worker lets requests finish: ours take milliseconds. gunicorn also counts idle keep-alive connections and
+# open pages as unfinished, so a longer time only makes Ctrl-C and deployments slow; pages reconnect by themselves.
+graceful_timeout = 2
 
 # A greenlet worker that does not turn its loop for this long is stuck in C code and is replaced.
 timeout = 60
@@ -67,14 +70,16 @@ def _metrics_folder() -> str:
 
     The files of processes that are gone would go on counting.
     """
-    if _settings.prometheus_multiproc_dir is None:
+    folder = _settings.prometheus_multiproc_dir
+    # An empty variable reads as the current folder, where nothing must be deleted.
+    if folder is None or folder == Path():
         made = tempfile.mkdtemp(prefix="tailwatch-metrics-")
         atexit.register(_remove, made, os.getpid())
         return made
-    _settings.prometheus_multiproc_dir.mkdir(parents=True, exist_ok=True)
-    for left_over in _settings.prometheus_multiproc_dir.glob("*.db"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob("*.db"):
         left_over.unlink(missing_ok=True)
-    return str(_settings.prometheus_multiproc_dir)
+    return str(folder)
 
 
 def _remove(folder: str, owner: int) -> None:
@@ -88,7 +93,11 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
 
 
 def when_ready(_server: Any) -> None:
-    """Keep the garbage collector from touching, and so copying, what the workers are about to share."""
+    """Get ready to fork."""
+    # flask-limiter's in-memory store starts a short timer when it is made: over before the fork, or every worker
+    # would inherit it half-way through.
+    time.sleep(0.1)
+    # From here on the garbage collector leaves alone, and so does not copy, what the workers are about to share.
     gc.collect()
     gc.freeze()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
 from flask import Request
 from flask.json.provider import JSONProvider
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from api.problems import ProblemError
 
@@ -48,6 +49,9 @@ class StrictRequest(Request):
             if silent:
                 return None
             raise UnsupportedMediaType
+        if self.content_length is None and len(self.get_data()) >= (self.max_content_length or math.inf):
+            # werkzeug cuts a body of unknown length off at the limit without a word.
+            raise RequestEntityTooLarge
         return super().get_json(silent=silent, cache=cache)
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:

@@ -40,7 +40,8 @@ class NewestSnapshot:
     def etag(self) -> str:
         """Identify the answer: the snapshot and everything live that stands beside it."""
         step = f"-{self.progress['stage']}{self.progress['fraction']}" if self.progress else ""
-        failed = f"-{self.failure.next_attempt_at}" if self.failure else ""
+        # No spaces: an entity tag has none.
+        failed = f"-{self.failure.next_attempt_at or ''}".replace(" ", "T") if self.failure else ""
         return f"{self.portfolio_id}-{self.snapshot_id or 0}-{self.wanted_revision}-{self.state}{step}{failed}"
 
     def spliced(self) -> bytes:
@@ -66,13 +67,18 @@ def empty_body(portfolio_id: int, revision: int) -> bytes:
         {
             "portfolio_id": portfolio_id,
             "revision": revision,
+            "market_revision": None,
             "as_of": None,
             "computed_at": None,
             "trigger": None,
             "base_currency": None,
             "nav": None,
             "gross": None,
+            "cash": None,
             "method": None,
+            "requested_method": None,
+            "confidence": None,
+            "window": None,
             **nothing,
             "amounts": None,
             "methods": {},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from api.schemas.base import Input, Moment, Name, Output, Page, Secret
+from api.schemas.base import Email, Input, Moment, Name, Output, Page, Secret
 
 Scope = Literal["read", "write"]
 
@@ -14,7 +14,7 @@ Scope = Literal["read", "write"]
 class SignIn(Input):
     """E-mail address and password."""
 
-    email: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
+    email: Email
     password: Secret
 
 

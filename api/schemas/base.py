@@ -111,6 +111,7 @@ def _clean(value: str) -> str:
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_clean)]
 Note = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_clean)]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_clean)]
+Email = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254), AfterValidator(_clean)]
 #: A password, or a secret token: compared, never kept.
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]

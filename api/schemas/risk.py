@@ -15,6 +15,7 @@ from api.schemas.base import Day, Exact, Input, Moment, Output, Page
 
 State = Literal["fresh", "stale", "computing", "failed", "empty"]
 Method = Literal["covariance", "ewma", "historical", "filtered"]
+PositionStatus = Literal["modelled", "proxied", "excluded", "pending", "unknown"]
 Trigger = Literal["trade", "settings", "manual", "prices"]
 
 
@@ -43,10 +44,16 @@ class TailFigures(Output):
     es_99_1d: float | None
 
 
-class MethodFigures(TailFigures):
-    """The same figures by one method."""
+class DayFigures(TailFigures):
+    """The same with the volatility of one day."""
 
     volatility_1d: float | None
+
+
+class MethodFigures(DayFigures):
+    """One method's figures: fractions of net asset value, and in the base currency."""
+
+    amounts: DayFigures
 
 
 class Headline(TailFigures):
@@ -61,6 +68,8 @@ class RiskPosition(Output):
     ticker: str
     quantity: Exact
     price: Exact | None
+    price_date: date | None
+    price_source: str | None
     market_value: Exact | None
     weight: float | None
     volatility: float | None = Field(description="Annualised, of the instrument itself.")
@@ -69,7 +78,7 @@ class RiskPosition(Output):
     component_var_95: float | None
     component_es_975: float | None
     marginal_var_95: float | None
-    status: str = Field(description="How much of its risk is in the figures; `reason` says why not all.")
+    status: PositionStatus = Field(description="How much of its risk is in the figures; `reason` says why not all.")
     reason: str | None
 
 
@@ -110,11 +119,19 @@ class InstrumentCoverage(Output):
     """Why one held instrument is not modelled by a full history of its own, or how many gaps were bridged."""
 
     ticker: str
-    status: str
+    status: PositionStatus
     reason: str | None
     observations: int
     gaps: int
     last_price_date: date | None
+
+
+class OldestPrice(Output):
+    """The held instrument whose newest price is the oldest."""
+
+    ticker: str
+    date: date
+    age_days: int = Field(description="Calendar days to the as-of day.")
 
 
 class Coverage(Output):
@@ -126,9 +143,7 @@ class Coverage(Output):
     unvalued: int = Field(description="Positions without any known value; they are in none of the shares.")
     observations: int = Field(description="Days of returns in the sample.")
     instruments: list[InstrumentCoverage]
-    oldest_price_ticker: str | None
-    oldest_price_date: date | None
-    oldest_price_age_days: int | None
+    oldest_price: OldestPrice | None
 
 
 class Warning(Output):  # noqa: A001 - the contract's word
@@ -148,13 +163,22 @@ class Risk(TailFigures):
     snapshot_id: int | None
     portfolio_id: int
     revision: int
+    market_revision: int | None = Field(description="Of the prices that went in.")
     as_of: date | None = Field(description="The newest price day that went in.")
     computed_at: Moment | None
     trigger: Trigger | None
     base_currency: str | None
     nav: Exact | None
     gross: Exact | None
-    method: Method | None
+    cash: float | None
+    method: Method | None = Field(description="Of the headline figures.")
+    requested_method: Method | None = Field(
+        description="As the settings have it; if another was used, a warning says why."
+    )
+    confidence: float | None = Field(description="Which value at risk to lead with, such as 0.95.")
+    window: int | None = Field(
+        description="Sessions of history asked for; `coverage.observations` is what there was."
+    )
     annualized_volatility: float | None
     amounts: Headline | None
     methods: dict[Method, MethodFigures]

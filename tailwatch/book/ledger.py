@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 
 from tailwatch.book.exact import PRECISION, ZERO, to_stored_places
-from tailwatch.book.splits import SplitEvent, scaled, split_factor
+from tailwatch.book.splits import SplitEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +81,17 @@ def positions(
         trades: In any order.
         splits: By ticker. The quantity of a trade before a split is scaled by it, once; what was paid stays.
     """
-    splits = splits or {}
     accounts: dict[str, _Account] = {}
     with localcontext(prec=PRECISION):
         for trade in sorted(trades, key=lambda line: (line.executed_at, line.id)):
             account = accounts.get(trade.ticker)
             if account is None:
-                account = accounts[trade.ticker] = _Account()
-            factor = split_factor(trade.executed_at.astimezone(UTC).date(), splits.get(trade.ticker, ()))
-            account.book(trade, scaled(trade.quantity, factor))
+                to_come = sorted((splits or {}).get(trade.ticker, ()), key=lambda split: split.day)
+                account = accounts[trade.ticker] = _Account(to_come)
+            account.split_until(trade.executed_at.astimezone(UTC).date())
+            account.book(trade)
+        for account in accounts.values():
+            account.split_until(date.max)
         return [accounts[ticker].position(ticker) for ticker in sorted(accounts)]
 
 
@@ -97,6 +99,7 @@ def positions(
 class _Account:
     """The running state of one instrument while its trades are booked in order."""
 
+    splits_to_come: list[SplitEvent]
     currencies: list[str] = field(default_factory=list)
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
@@ -104,26 +107,30 @@ class _Account:
     fees: Decimal = ZERO
     trades: int = 0
 
-    def book(self, trade: TradeLine, quantity: Decimal) -> None:
-        """Book a trade of `quantity` of today's shares."""
+    def split_until(self, day: date) -> None:
+        """Apply the splits up to and on `day`: what is held is scaled, what was paid for it stays."""
+        while self.splits_to_come and self.splits_to_come[0].day <= day:
+            ratio = self.splits_to_come.pop(0).exact_ratio
+            self.quantity = self.quantity * ratio.numerator / ratio.denominator
+
+    def book(self, trade: TradeLine) -> None:
+        """Book a trade; every split up to its day has been applied."""
         if trade.currency not in self.currencies:
             self.currencies.append(trade.currency)
         self.fees += trade.fee
         self.trades += 1
         # What left the purse: positive for a purchase, negative for the proceeds of a sale.
         paid = trade.quantity * trade.price + trade.fee
-        if self.quantity * quantity >= 0:
-            self.quantity += quantity
+        if self.quantity * trade.quantity >= 0:
+            self.quantity += trade.quantity
             self.cost += paid
-        elif abs(quantity) < abs(self.quantity):
-            self._close(-quantity, paid)
+        elif abs(trade.quantity) < abs(self.quantity):
+            self._close(-trade.quantity, paid)
         else:
-            # Closes everything; what is left over opens the other side at its share of the amount. A share found by
-            # subtraction and not by a second division: the two must make up the whole to the last digit.
-            paid_to_close = paid * -self.quantity / quantity
-            opened = self.quantity + quantity
-            self.realized -= paid_to_close + self.cost
-            self.quantity, self.cost = opened, paid - paid_to_close
+            self._flip(trade.quantity, paid)
+        if self.quantity and not to_stored_places(self.quantity):
+            # Less than can be stored: the remainder that a split left, sold in shares of ten places.
+            self._flip(-self.quantity, ZERO)
 
     def _close(self, closed: Decimal, paid: Decimal) -> None:
         """Close a part (its sign is the position's) for `paid`."""
@@ -131,6 +138,15 @@ class _Account:
         self.realized -= paid + cost_of_closed
         self.cost -= cost_of_closed
         self.quantity -= closed
+
+    def _flip(self, quantity: Decimal, paid: Decimal) -> None:
+        """Close everything; what is left of `quantity` opens the other side at its share of `paid`.
+
+        That share is found by subtraction and not by a second division: the two make up the whole to the last digit.
+        """
+        paid_to_close = paid * -self.quantity / quantity
+        self.realized -= paid_to_close + self.cost
+        self.quantity, self.cost = self.quantity + quantity, paid - paid_to_close
 
     def position(self, ticker: str) -> Position:
         """Return the result, rounded once, at the end."""

@@ -52,7 +52,7 @@ def make_token(
         with transaction() as session:
             lifetime = None if days is None else timedelta(days=days)
             _, secret = accounts.create_token(
-                session, owner(session).id, name, scope, datetime.now(UTC), lifetime
+                session, owner(session).id, name, scope, datetime.now(UTC), lifetime=lifetime
             )
     typer.echo(secret)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,7 +40,10 @@ def up(
     port: Annotated[
         int | None,
         typer.Option(
-            envvar="TAILWATCH_PORT", min=1, max=65535, help="Port of the web server. Default: 8080 or the next free one."
+            envvar="TAILWATCH_PORT",
+            min=1,
+            max=65535,
+            help="Port of the web server. Default: 8080 or the next free one.",
         ),
     ] = None,
     host: Annotated[
@@ -58,20 +59,22 @@ def up(
 
     DATABASE_URL and REDIS_URL, where they are set, name servers to use instead of the embedded ones.
     """
-    from tailwatch.embedded.launcher import Options, up as launch
+    from tailwatch.embedded.launcher import Options
+    from tailwatch.embedded.launcher import up as launch
 
     options = Options(host=host, port=port, data_dir=data_dir, demo=not no_demo)
     raise typer.Exit(launch(options, Console(highlight=False)))
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def test(
+@app.command("test", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def run_tests(
     pytest_arguments: Annotated[
         list[str] | None,
         typer.Argument(help="Paths and options for pytest; with any, only those tests run.", metavar="[PYTEST…]"),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Run only these checks (several times: several). `--only list` lists them.")
+        list[str] | None,
+        typer.Option(help="Run only this check; can be given several times."),
     ] = None,
 ) -> None:
     """Run all tests and linters, and print one summary."""
@@ -90,7 +93,7 @@ def doctor(*, data_dir: DataDir = None) -> None:
 
 @app.command()
 def migrate(*, data_dir: DataDir = None) -> None:
-    """Bring the database to the schema of this version. (Starting Tailwatch does that by itself.)"""
+    """Bring the database to the schema of this version; starting Tailwatch does that by itself."""
     with database(data_dir):
         from tailwatch.db import migrate as migrations
         from tailwatch.db.session import get_engine
@@ -125,10 +128,8 @@ def main(arguments: Sequence[str]) -> int:
     if not words or (words[0].startswith("-") and words[0] not in {"-h", "--help"}):
         words.insert(0, "up")
     try:
-        status = app(words, prog_name=os.environ.get("TAILWATCH_COMMAND", "./run"), standalone_mode=False)
+        app(words, prog_name="./run")
     except SetupError as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
-    except typer.Abort:
-        return 130
-    return int(status or 0)
+    return 0

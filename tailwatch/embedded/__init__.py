@@ -1,1 +1,1 @@
-"""What `./run` needs to be everything at once: its environment, local PostgreSQL and Valkey, supervision, the page."""
+"""What `./run` needs to be everything at once: environment, PostgreSQL and Valkey, supervision, the built page."""

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped before the set-up was complete; ./run goes on where it was.\n")
         return 130
-    _become_command_line(arguments)
+    return _become_command_line(arguments)
 
 
 def _become_command_line(arguments: Sequence[str]) -> NoReturn:
@@ -160,21 +160,21 @@ def _with_uv(lock: str) -> bool:
             _with_pip(BOOTSTRAP)
         except SetupError:
             return False
-    command = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--require-hashes", "--no-deps"]
-    done = subprocess.run([*command, "-q", "-r", ROOT / lock], check=False, capture_output=True, cwd=ROOT)
+    command = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON), "--require-hashes", "--no-deps"]
+    done = subprocess.run([*command, "-q", "-r", str(ROOT / lock)], check=False, capture_output=True, cwd=ROOT)
     return done.returncode == 0
 
 
 def _uv_is_there() -> bool:
-    check = [PYTHON, "-m", "uv", "--version"]
+    check = [str(PYTHON), "-m", "uv", "--version"]
     return subprocess.run(check, check=False, capture_output=True).returncode == 0
 
 
 def _with_pip(lock: str) -> None:
-    command = [PYTHON, "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "-q"]
+    command = [str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "-q"]
     try:
         subprocess.run(
-            [*command, "--disable-pip-version-check", "-r", ROOT / lock],
+            [*command, "--disable-pip-version-check", "-r", str(ROOT / lock)],
             check=True,
             capture_output=True,
             text=True,
@@ -183,7 +183,8 @@ def _with_pip(lock: str) -> None:
         )
     except subprocess.CalledProcessError as error:
         raise SetupError(
-            f"The requirements in {lock} could not be installed. Is the package index reachable?\n{_last_lines(error)}"
+            f"The requirements in {lock} could not be installed. Is the package index reachable?\n"
+            f"{_last_lines(error)}"
         ) from error
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -128,7 +127,7 @@ def find(layout: Layout) -> Running | None:
 
 @contextmanager
 def servers(layout: Layout) -> Iterator[dict[str, str]]:
-    """Yield DATABASE_URL and REDIS_URL for one command: those of the environment, of the running instance, or its own.
+    """Yield DATABASE_URL and REDIS_URL for one command: the environment's, the running instance's, or its own.
 
     Servers that have to be started for it are stopped again.
 

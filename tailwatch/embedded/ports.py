@@ -61,7 +61,8 @@ def holder(port: int) -> str | None:
     except psutil.AccessDenied:
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+        if listens and connection.pid:
             with suppress(psutil.Error):
                 process = psutil.Process(connection.pid)
                 return f"{process.name()} (pid {process.pid}) has it"

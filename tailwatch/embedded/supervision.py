@@ -23,7 +23,7 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from tailwatch.embedded.environment import ROOT, SetupError
+from tailwatch.embedded.environment import SetupError
 from tailwatch.embedded.programs import Program
 from tailwatch.embedded.tether import PARENT_VARIABLE, tethered
 
@@ -32,6 +32,8 @@ LOOK_SECONDS: Final = 0.5
 
 #: supervisord's names for the states of a program that has, or is about to get, a process.
 _RUNNING: Final = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
+
+_DO_NOT_WAIT: Final = False
 
 _CONFIG_HEAD: Final = """\
 ; Written by ./run at every start. Paths come from the environment, so that no character in them can break a line.
@@ -180,7 +182,7 @@ class Supervisor:
     def run(self, *programs: Program) -> None:
         """Start `programs` without waiting until they are up."""
         for program in programs:
-            self._rpc.startProcess(program.name, False)
+            self._rpc.startProcess(program.name, _DO_NOT_WAIT)
 
     # --- watching ---
 
@@ -247,7 +249,7 @@ class Supervisor:
         waiting = {program.name: program for program in group if program.name in running}
         for name in waiting:
             with suppress(Fault, OSError, HTTPException):
-                self._rpc.stopProcess(name, False)
+                self._rpc.stopProcess(name, _DO_NOT_WAIT)
         # supervisord kills in the end; this only bounds the wait for a supervisord that hangs.
         deadline = time.monotonic() + max((program.stop_seconds for program in group), default=0) + 10
         while waiting and time.monotonic() < deadline and not self.has_ended():

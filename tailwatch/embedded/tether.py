@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-#: Names the process that the command must not outlive, so that a parent that died before it could be watched is noticed.
+#: Names the process that the command must not outlive: one that died before it could be watched is noticed by this.
 PARENT_VARIABLE: Final = "TAILWATCH_TETHERED_TO"
 #: Set to anything, this takes the way of systems without PR_SET_PDEATHSIG; the tests do.
 WATCH_VARIABLE: Final = "TAILWATCH_TETHER_WATCHES"
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         return 1
-    _run(command)
+    return _run(command)
 
 
 def _become(uid: int, gid: int) -> None:
@@ -73,7 +73,7 @@ def _become(uid: int, gid: int) -> None:
 def _run(command: Sequence[str]) -> NoReturn:
     # What the command starts is tethered to the command, which has this process's id from here on.
     os.environ[PARENT_VARIABLE] = str(os.getpid())
-    os.execv(command[0], command)  # noqa: S606 - no shell is the point
+    os.execv(command[0], list(command))  # noqa: S606 - no shell is the point
 
 
 def _watch(command: Sequence[str], how: signal.Signals, parent: int) -> int:

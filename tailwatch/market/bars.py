@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ _DELETE_OTHERS = text(
 _UPSERT = text(
     """
     INSERT INTO prices AS p (instrument_id, day, close, adjusted_close, volume, source, fetched_at)
-    SELECT :id, bar.day, bar.close, bar.adjusted_close, bar.volume, :source, :now
+    SELECT :id, bar.day, round(bar.close, 8), round(bar.adjusted_close, 8), bar.volume, :source, :now
     FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:adjusted AS numeric[]),
                 CAST(:volumes AS bigint[])) AS bar(day, close, adjusted_close, volume)
     ON CONFLICT (instrument_id, day) DO UPDATE
@@ -67,13 +68,13 @@ def replace(connection: Connection, instrument_id: int, history: PriceHistory, n
         sqlalchemy.exc.DBAPIError: the database refused it.
     """
     common = {"id": instrument_id, "source": history.source, "since": history.since}
-    days = [bar.day for bar in history.bars]
     stored = connection.execute(_COUNT, common).scalar_one()
-    if len(days) < COMPLETE_ENOUGH * stored:
+    if len(history.bars) < COMPLETE_ENOUGH * stored:
         raise BadAnswerError(
-            f"The source {history.source} gave {len(days)} sessions since {history.since}, and {stored} are stored: "
-            "the answer is not complete."
+            f"The source {history.source} gave {len(history.bars)} sessions since {history.since}, but {stored} are "
+            "stored: its answer is not complete."
         )
+    days = _array(bar.day for bar in history.bars)
     dropped = connection.execute(_DELETE_OTHERS, common | {"days": days}).scalar_one()
     written = connection.execute(
         _UPSERT,
@@ -82,17 +83,26 @@ def replace(connection: Connection, instrument_id: int, history: PriceHistory, n
             "now": now,
             "same": SAME_PRICE,
             "days": days,
-            "closes": [round(bar.close, 8) for bar in history.bars],
-            "adjusted": [round(bar.adjusted_close, 8) for bar in history.bars],
-            "volumes": [bar.volume for bar in history.bars],
+            "closes": _array(bar.close for bar in history.bars),
+            "adjusted": _array(bar.adjusted_close for bar in history.bars),
+            "volumes": _array("NULL" if bar.volume is None else bar.volume for bar in history.bars),
         },
     ).rowcount
-    return bool(dropped or written or _replace_splits(connection, common, history))
+    splits_changed = _replace_splits(connection, common, history)
+    return bool(dropped or written or splits_changed)
 
 
 def _replace_splits(connection: Connection, common: dict[str, Any], history: PriceHistory) -> bool:
     if history.splits is None:
         return False
-    values = common | {"days": [day for day, _ in history.splits], "ratios": [ratio for _, ratio in history.splits]}
+    values = common | {
+        "days": _array(day for day, _ in history.splits),
+        "ratios": _array(ratio for _, ratio in history.splits),
+    }
     dropped = connection.execute(_DELETE_SPLITS, values).rowcount
     return bool(connection.execute(_UPSERT_SPLITS, values).rowcount or dropped)
+
+
+def _array(values: Iterable[object]) -> str:
+    """Write an array as PostgreSQL reads it: one parameter, where the driver would quote thousands one by one."""
+    return f"{{{','.join(map(str, values))}}}"

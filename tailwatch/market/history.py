@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, text
 
 from tailwatch.risk import PriceSeries
 
 #: More sessions than any window and its warm-up ask for.
-MOST_SESSIONS = 2600
+MOST_SESSIONS: Final = 2600
 
-# One row an instrument: arrays cost a fifth of what one row a session does.
+# One row an instrument, its arrays in PostgreSQL's binary form: numpy reads them where they lie, which takes half the
+# time of a text that the driver turns into Python numbers first. Newest first, as the index gives them: no sort.
 _SERIES = text(
     """
-    SELECT i.id, i.ticker, h.days, h.closes
+    SELECT i.id, i.ticker, array_send(newest.days) AS days, array_send(newest.closes) AS closes
     FROM instruments i
     CROSS JOIN LATERAL (
-      SELECT array_agg(day - DATE '1970-01-01' ORDER BY day) AS days,
-             array_agg(adjusted_close::float8 ORDER BY day) AS closes
-      FROM (SELECT day, adjusted_close FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT :most) newest
-    ) h
-    WHERE i.id = ANY(:ids) AND h.days IS NOT NULL
+      SELECT array_agg(day - DATE '1970-01-01') AS days, array_agg(adjusted_close::float8) AS closes
+      FROM (SELECT day, adjusted_close FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT :most) bars
+    ) newest
+    WHERE i.id = ANY(:ids) AND newest.days IS NOT NULL
     """
 )
 
+#: What `array_send` puts before the first element of an array of one dimension: five 32-bit numbers. Each element
+#: then is its length in bytes and its value, all big-endian.
+_HEADER_BYTES: Final = 20
+_DAYS: Final = np.dtype([("length", ">i4"), ("value", ">i4")])
+_CLOSES: Final = np.dtype([("length", ">i4"), ("value", ">f8")])
 
-def load_series(connection: Connection, instrument_ids: Collection[int]) -> dict[int, PriceSeries]:
-    """Return the newest stored adjusted closes of each instrument that has any, by id."""
-    rows = connection.execute(_SERIES, {"ids": list(instrument_ids), "most": MOST_SESSIONS})
+
+def load_series(
+    connection: Connection, instrument_ids: Collection[int], most: int = MOST_SESSIONS
+) -> dict[int, PriceSeries]:
+    """Return the newest `most` stored adjusted closes of each instrument that has any, by id, oldest first."""
+    rows = connection.execute(_SERIES, {"ids": list(instrument_ids), "most": most})
     return {
         row.id: PriceSeries(
             row.ticker,
-            np.array(row.days, dtype=np.int64).astype("datetime64[D]"),
-            np.array(row.closes, dtype=np.float64),
+            _reversed(row.days, _DAYS).astype("datetime64[D]"),
+            _reversed(row.closes, _CLOSES).astype(np.float64),
         )
         for row in rows
     }
+
+
+def _reversed(sent: memoryview, element: np.dtype[np.void]) -> npt.NDArray[Any]:
+    values: npt.NDArray[Any] = np.frombuffer(sent, element, offset=_HEADER_BYTES)["value"]
+    return values[::-1]

@@ -80,7 +80,6 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         said = str(error.orig).partition("\n")[0]
         reason = f"The prices from the source {history.source} could not be stored: {said}."
         return _failed(instrument, Outcome("failed", None, reason), now)
-    changed = changed or instrument.status != "ok" and instrument.source is None
     _served(instrument, history, outcome, now)
     return changed
 

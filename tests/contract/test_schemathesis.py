@@ -47,15 +47,25 @@ def api(servers: Servers, template_database: str) -> Iterator[tuple[Flask, str]]
     servers.drop_database("schemathesis")
 
 
+def aim(case: schemathesis.Case) -> None:
+    """Point every other well-formed id at what there is; leave alone what the other requests need."""
+    for name, value in case.path_parameters.items():
+        number = str(value)
+        if not (number.isascii() and number.isdigit()):
+            continue
+        if case.method == "DELETE":
+            case.path_parameters[name] = max(int(number), 2)
+        elif int(number) % 2:
+            case.path_parameters[name] = 1
+
+
 # Readiness needs workers, and answers 503 without: that is no failure here.
 @schema.exclude(path=["/readyz"]).parametrize()
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_documented(case: schemathesis.Case, api: tuple[Flask, str]) -> None:
     app, token = api
     case.headers = {**(case.headers or {}), "Authorization": f"Bearer {token}"}
-    if case.operation.path == "/api/tokens/{token_id}":
-        # Else the first id there is revokes the token in use.
-        case.path_parameters["token_id"] = int(case.path_parameters["token_id"]) + 1000
+    aim(case)
     case.call_and_validate(
         app=app,
         checks=[

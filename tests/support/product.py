@@ -78,6 +78,7 @@ class Product:
                 "PRICE_SOURCES": "sample",
                 "WEB_CONCURRENCY": "1",
                 "OPENBLAS_NUM_THREADS": "1",
+                "PROMETHEUS_MULTIPROC_DIR": str(servers.folder / "metrics"),
             }
             | environment
         )

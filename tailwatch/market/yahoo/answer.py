@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pandas as pd
 
 from tailwatch.errors import BadAnswerError
 from tailwatch.market.sources import Bar, PriceHistory
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from tailwatch.market.yahoo.client import RawAnswer
+from tailwatch.market.yahoo.client import RawAnswer
 
 _SOURCE: Final = "yahoo"
 _CURRENCY_LETTERS: Final = 3
@@ -36,16 +34,15 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
     currency = raw.meta["currency"]
     if not isinstance(currency, str) or len(currency) != _CURRENCY_LETTERS:
         raise BadAnswerError(f"Yahoo gave no currency for {ticker}; nothing was taken.")
-    frame = raw.frame
     # Comparisons are false for NaN, so this drops days without a price too.
-    frame = frame[(frame["Close"] > 0) & (frame["Adj Close"] > 0)]
+    frame = raw.frame[(raw.frame["Close"] > 0) & (raw.frame["Adj Close"] > 0)]
     open_day = _open_day(raw.meta, frame, now)
     bars = [
-        Bar(stamp.date(), _price(close), _price(adjusted), int(volume))
-        for stamp, close, adjusted, volume in zip(
-            frame.index, frame["Close"], frame["Adj Close"], frame["Volume"], strict=True
+        Bar(day, _price(close), _price(adjusted), int(volume))
+        for day, close, adjusted, volume in zip(
+            _days(frame), frame["Close"], frame["Adj Close"], frame["Volume"], strict=True
         )
-        if start <= stamp.date() and stamp.date() != open_day
+        if start <= day != open_day
     ]
     if not bars:
         raise BadAnswerError(f"Yahoo gave no finished session with a price for {ticker} since {start}.")
@@ -57,7 +54,9 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
         since=start,
         bars=bars,
         splits=[
-            (stamp.date(), round(Decimal(ratio), 10)) for stamp, ratio in raw.splits.items() if ratio not in {0, 1}
+            (day, round(Decimal(ratio), 10))
+            for day, ratio in zip(_days(raw.frame), raw.frame["Stock Splits"], strict=True)
+            if ratio not in {0, 1}
         ],
     )
 
@@ -67,10 +66,14 @@ def _open_day(meta: dict[str, Any], frame: pd.DataFrame, now: datetime) -> date 
 
     Where Yahoo does not say when sessions end, today's is taken for open.
     """
-    ends = ((meta["currentTradingPeriod"] or {}).get("regular") or {}).get("end")
-    if ends is None:
-        return now.astimezone(frame.index.tz).date()  # type: ignore[attr-defined, no-any-return, unused-ignore]
-    return ends.date() if ends > now else None
+    end: datetime | None = ((meta["currentTradingPeriod"] or {}).get("regular") or {}).get("end")
+    if end is None:
+        return now.astimezone(pd.DatetimeIndex(frame.index).tz).date()
+    return end.date() if end > now else None
+
+
+def _days(table: pd.DataFrame) -> list[date]:
+    return [stamp.date() for stamp in pd.DatetimeIndex(table.index)]
 
 
 def _price(number: float) -> Decimal:

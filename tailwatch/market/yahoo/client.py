@@ -8,8 +8,9 @@ of cookie; and prices are at /v8/finance/chart/TICKER.
 
 from __future__ import annotations
 
-import os
+import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -18,7 +19,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pandas as pd
 import yfinance as yf
 from curl_cffi import requests
-from curl_cffi.requests.exceptions import RequestException, Timeout
+from curl_cffi.requests.exceptions import ConnectionError as CurlConnectionError
+from curl_cffi.requests.exceptions import ProxyError, Timeout
 from yfinance.config import YfConfig
 from yfinance.exceptions import YFPricesMissingError, YFRateLimitError
 
@@ -33,6 +35,7 @@ from tailwatch.errors import (
 
 #: Yahoo mostly says 429 without a time; a quarter of an hour is soon enough then.
 REFUSED_SECONDS: Final = 900.0
+META: Final = ("symbol", "currency", "longName", "shortName", "currentTradingPeriod")
 CHART_PATH: Final = "/v8/finance/chart/"
 HTTP_NOT_FOUND: Final = 404
 HTTP_TOO_MANY_REQUESTS: Final = 429
@@ -40,9 +43,9 @@ HTTP_SERVER_ERROR: Final = 500
 
 # Raise instead of logging and returning an empty table.
 YfConfig.debug.hide_exceptions = False
-# No cache on disk: it is an SQLite file that several processes lock each other out of, and it would hold nothing that
-# is wanted here. A folder that cannot be made is yfinance's own way of doing without.
-yf.set_tz_cache_location(os.path.join(os.devnull, "no-cache"))  # noqa: PTH118 - a Path would be refused
+# yfinance keeps the cookie in an SQLite file, by default one for all processes, which then lock each other out.
+_cache = tempfile.TemporaryDirectory(prefix="tailwatch-yfinance-", ignore_cleanup_errors=True)
+yf.set_tz_cache_location(_cache.name)
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,14 @@ class RawAnswer:
     """What yfinance made of Yahoo's answer.
 
     Attributes:
-        frame: One row a session, its index days in the exchange's time zone; columns Close, Adj Close, Volume.
+        frame: One row a session, its index days in the exchange's time zone; columns Close, Adj Close, Volume and
+            Stock Splits (new shares for one old share, 0 on other days). A split of a day without a session has a
+            row of its own, without prices.
         meta: Yahoo's own description of the instrument.
-        splits: One value a split, on such days: new shares for one old share.
     """
 
     frame: pd.DataFrame
     meta: dict[str, Any]
-    splits: pd.Series[float]
 
 
 def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
@@ -73,11 +76,16 @@ def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
     session.start(timeout_seconds)
     try:
         asked = _Ticker(ticker, session=session)
-        # Both closes are wanted: what "adjusted" means is decided in our own code and not by a default.
-        frame = asked.history(period="max", interval="1d", auto_adjust=False, actions=True, timeout=timeout_seconds)
+        with warnings.catch_warnings():
+            # yfinance calls pandas in ways that pandas 4 will drop; a reader of our logs can do nothing about it.
+            warnings.simplefilter("ignore")
+            # Both closes are wanted: what "adjusted" means is decided in our own code and not by a default.
+            frame = asked.history(
+                period="max", interval="1d", auto_adjust=False, actions=True, timeout=timeout_seconds
+            )
         meta = asked.get_history_metadata()
-        wanted = ("symbol", "currency", "longName", "shortName", "currentTradingPeriod")
-        return RawAnswer(frame, {key: meta.get(key) for key in wanted}, asked.splits)
+        # Item by item: reading all of them would ask Yahoo for the hours of each day.
+        return RawAnswer(frame, {key: meta.get(key) for key in META})
     except PriceSourceError:
         raise
     except YFRateLimitError as error:
@@ -90,7 +98,7 @@ def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
         raise BadAnswerError(f"Yahoo's answer for {ticker} could not be read.") from error
     except Timeout as error:
         raise SourceTimeoutError(f"Yahoo did not answer within {timeout_seconds:g} s.") from error
-    except (RequestException, OSError) as error:
+    except (CurlConnectionError, ProxyError) as error:
         raise SourceUnreachableError("Yahoo could not be reached: the connection failed.") from error
     except Exception as error:
         # A half answer breaks yfinance in as many ways as it can be half.
@@ -105,7 +113,7 @@ class _Ticker(yf.Ticker):  # type: ignore[misc]
 
 
 class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
-    """An HTTP session with one time limit for all requests of a ticker; it reads statuses that yfinance passes over."""
+    """One time limit for all requests of a ticker; and statuses are read that yfinance passes over."""
 
     def __init__(self, base_url: str | None) -> None:
         super().__init__(impersonate="chrome")

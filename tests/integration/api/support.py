@@ -91,6 +91,6 @@ def assert_problem(answer: TestResponse, status: int, slug: str, *fields: str) -
     problem: dict[str, Any] = answer.json
     assert problem["type"] == f"/problems/{slug}"
     assert problem["status"] == status
-    assert problem["detail"].endswith((".", ")")), problem["detail"]
+    assert problem["detail"].endswith((".", "?", ")")), problem["detail"]
     assert {error["field"] for error in problem["errors"]} == set(fields)
     return problem

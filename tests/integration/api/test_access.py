@@ -52,6 +52,12 @@ def test_wrong_passwords_and_unknown_accounts_look_the_same(app: Flask, ada: Cal
     assert_problem(answer, 401, "wrong-password")
 
 
+def test_signing_in_with_nonsense_is_refused_by_field(app: Flask, ada: Caller) -> None:
+    for email in ("a\u0000@example.org", "x", "x" * 255, 5, None):
+        answer = app.test_client().post("/api/session", json={"email": email, "password": "x"})
+        assert_problem(answer, 422, "invalid-input", "email")
+
+
 def test_guessing_passwords_is_limited_by_account(app: Flask, ada: Caller, password: str) -> None:
     def guess(number: int) -> int:
         answer = app.test_client().post(

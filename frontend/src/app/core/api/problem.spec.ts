@@ -39,7 +39,7 @@ describe('spread', () => {
   it('puts each error at its field, as a sentence of its own', () => {
     expect(
       spread(problem([{ field: 'body.quantity', message: 'must not be zero' }]), fields),
-    ).toEqual([{ field: 'quantity', message: 'Must not be zero.' }]);
+    ).toEqual([{ field: 'quantity', message: 'This must not be zero.' }]);
   });
 
   it('swallows nothing: unknown fields and fieldless problems go to the form', () => {

@@ -72,6 +72,8 @@ function readErrors(errors: unknown): FieldError[] {
   );
 }
 
+const capital = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
+
 function text(value: unknown, otherwise: string): string {
   return typeof value === 'string' && value ? value : otherwise;
 }
@@ -99,7 +101,7 @@ export function spread(problem: Problem, fields: readonly string[]): MappedError
   const mapped = problem.errors.map(({ field, message }): MappedError => {
     const own = field.split('.').findLast((part) => fields.includes(part));
     if (own) return { field: own, message: standing(message) };
-    return { field: null, message: standing(field ? `${field} ${message}` : message) };
+    return { field: null, message: standing(message, field || undefined) };
   });
   return mapped.length > 0 ? mapped : [{ field: null, message: problem.detail }];
 }
@@ -113,8 +115,8 @@ export function renamed(problem: Problem, names: Record<string, string>): Proble
   return new Problem(problem.status, problem.type, problem.title, problem.detail, errors);
 }
 
-/** Messages come as the end of a sentence about the field ("must not be negative"): make them stand alone. */
-function standing(message: string): string {
-  const text = message.charAt(0).toUpperCase() + message.slice(1);
+/** Messages come as the end of a sentence ("must not be negative"): give them a beginning and a full stop. */
+function standing(message: string, subject = 'This'): string {
+  const text = /^[a-z]/.test(message) ? `${capital(subject)} ${message}` : message;
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -80,6 +80,12 @@ export class Answer {
     };
   });
 
+  protected readonly waiting = computed(() =>
+    this.feed.snapshot()?.positions.some(({ status }) => status === 'pending')
+      ? 'Prices are being fetched; the figures appear here by themselves.'
+      : 'No risk figure yet: no position has enough price history.',
+  );
+
   protected readonly tiles = computed<Tile[]>(() => {
     const { nav, volatility, var: atRisk, es } = this.lead();
     const currency = this.currency();
@@ -99,7 +105,7 @@ export class Answer {
         figure: compactMoney(nav, currency),
         exact: money(nav, currency),
         basis: currency,
-        also: day(this.feed.snapshot()?.as_of),
+        also: this.feed.snapshot()?.as_of ? day(this.feed.snapshot()?.as_of) : '',
       },
       {
         ...this.common('volatility', volatility.share),

@@ -88,9 +88,8 @@ export default class Dashboard {
   protected readonly hasFigures = computed(() => (this.risk()?.positions.length ?? 0) > 0);
   protected readonly basis = computed(() => {
     const risk = this.risk();
-    const portfolio = this.portfolio();
-    if (!risk?.method || !portfolio) return '';
-    const days = risk.coverage?.observations ?? portfolio.risk_window;
+    const days = risk?.coverage?.observations;
+    if (!risk?.method || !days) return '';
     return `By ${METHODS[risk.method]} over ${days} trading days${risk.benchmark ? `; benchmark ${risk.benchmark}` : ''}.`;
   });
 
@@ -128,10 +127,6 @@ export default class Dashboard {
       undefined,
       { duration: 5000 },
     );
-    this.onChanged();
-  }
-
-  protected onChanged(): void {
     void this.feed.refresh();
   }
 

@@ -58,7 +58,7 @@ export class FreshnessChip {
         changesBehind: snapshot ? snapshot.wanted_revision - snapshot.revision : 0,
         computedAt: this.feed.headline()?.computedAt ?? null,
         asOf: snapshot?.as_of ?? null,
-        source: sourcesOf(this.feed.holdings()),
+        source: snapshot && sourcesOf(snapshot.positions),
       },
       this.clock.now(),
     );

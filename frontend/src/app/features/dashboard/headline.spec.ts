@@ -1,5 +1,6 @@
-import { HistoryRow } from '../../core/api/types';
-import { lineRows, rowBefore } from './headline';
+import { HistoryRow, Portfolio, Risk } from '../../core/api/types';
+import { Headline } from '../../core/live/portfolio-feed';
+import { confidenceOf, leadFigures, lineRows, rowBefore } from './headline';
 
 function row(snapshot_id: number, as_of: string, computed_at: string): HistoryRow {
   return { snapshot_id, as_of, computed_at, nav: '1' } as HistoryRow;
@@ -29,5 +30,54 @@ describe('history', () => {
       WEDNESDAY_LATER,
     ]);
     expect(lineRows([WEDNESDAY_LATER, WEDNESDAY])).toEqual([WEDNESDAY, WEDNESDAY_LATER]);
+  });
+});
+
+describe('history before the first price', () => {
+  it('is left out', () => {
+    const unpriced = { ...row(1, '', '2022-12-28T21:00:00Z'), as_of: null, nav: '0' };
+    expect(lineRows([WEDNESDAY, unpriced])).toEqual([WEDNESDAY]);
+    expect(rowBefore([WEDNESDAY, unpriced], '2022-12-28', 3)).toBeNull();
+  });
+});
+
+describe('leadFigures', () => {
+  const HEADLINE: Headline = {
+    nav: 1000,
+    annualizedVolatility: 0.2,
+    var95: 0.02,
+    es95: 0.03,
+    computedAt: '2026-03-31T14:00:00Z',
+    revision: 2,
+  };
+  const SNAPSHOT = {
+    as_of: '2022-12-28',
+    positions: [{}],
+    var_99_1d: 0.04,
+    es_99_1d: 0.05,
+    amounts: null,
+  } as unknown as Risk;
+
+  it('takes the event’s figures at 95 %, and the snapshot’s where events carry none', () => {
+    expect(leadFigures('95', HEADLINE, SNAPSHOT).var).toEqual({ share: 0.02, amount: 20 });
+    expect(leadFigures('99', HEADLINE, SNAPSHOT).es).toEqual({ share: 0.05, amount: 50 });
+  });
+
+  it('has amounts alone where shares of value would say nothing', () => {
+    const amounts = { var_95_1d: 30, es_95_1d: 40, annualized_volatility: 100 };
+    const snapshot = { ...SNAPSHOT, amounts } as Risk;
+    const headline = { ...HEADLINE, nav: -5, var95: null, es95: null };
+    expect(leadFigures('95', headline, snapshot).var).toEqual({ share: null, amount: 30 });
+  });
+
+  it('claims no value of zero where nothing has a price', () => {
+    const snapshot = { ...SNAPSHOT, as_of: null } as Risk;
+    expect(leadFigures('95', { ...HEADLINE, nav: 0 }, snapshot).nav).toBeNull();
+    expect(leadFigures('95', { ...HEADLINE, nav: 0 }, SNAPSHOT).nav).toBe(0);
+  });
+
+  it('reads the confidence however the number is written, and falls back to 95', () => {
+    const of = (risk_confidence: string) => confidenceOf({ risk_confidence } as Portfolio);
+    expect([of('95.0'), of('97.5'), of('99'), of('42')]).toEqual(['95', '97.5', '99', '95']);
   });
 });

@@ -44,7 +44,7 @@ export function leadFigures(
   snapshot: Risk | null,
 ): LeadFigures {
   const { key, days } = TAILS[confidence];
-  const nav = headline?.nav ?? null;
+  const nav = valueOf(headline, snapshot);
   const amounts = snapshot?.amounts ?? null;
   const figure = (share: number | null | undefined, amount: number | null | undefined): Figure =>
     share === null || share === undefined || nav === null
@@ -64,6 +64,12 @@ export function leadFigures(
   };
 }
 
+/** Without a single price there is no value: a nought would be a claim. */
+function valueOf(headline: Headline | null, snapshot: Risk | null): number | null {
+  const nothingPriced = snapshot?.as_of === null && snapshot.positions.length > 0;
+  return headline?.nav === 0 && nothingPriced ? null : (headline?.nav ?? null);
+}
+
 /** The same figures from a snapshot alone, for what is drawn from that snapshot. */
 export function snapshotFigures(confidence: Confidence, risk: Risk): LeadFigures {
   return leadFigures(confidence, headlineOf(risk), risk);
@@ -79,9 +85,16 @@ export function measured(row: HistoryRow, measure: Measure, confidence: Confiden
   return (measure === 'var' ? row[`var_${key}_1d`] : row[`es_${key}_1d`]) ?? null;
 }
 
+/** Snapshots of the time before the first price hold nothing to draw or to compare with. */
+function oldestFirst(history: readonly HistoryRow[]): HistoryRow[] {
+  return history
+    .filter((row) => row.as_of !== null)
+    .sort((a, b) => a.computed_at.localeCompare(b.computed_at));
+}
+
 /** Rows for a line: the last of each price day where there are several days, else all of them. */
 export function lineRows(history: readonly HistoryRow[]): HistoryRow[] {
-  const rows = history.toSorted((a, b) => a.computed_at.localeCompare(b.computed_at));
+  const rows = oldestFirst(history);
   const lastOfDay = new Map(rows.map((row) => [row.as_of, row]));
   return (lastOfDay.size >= 3 ? [...lastOfDay.values()] : rows).slice(-60);
 }
@@ -98,7 +111,7 @@ export function rowBefore(
   asOf: string | null,
   snapshotId: number | null,
 ): Before | null {
-  const rows = history.toSorted((a, b) => a.computed_at.localeCompare(b.computed_at));
+  const rows = oldestFirst(history);
   const earlier = rows.findLast((row) => asOf !== null && row.as_of !== null && row.as_of < asOf);
   if (earlier) return { row: earlier, earlierDay: true };
   const previous = rows.findLast((row) => row.snapshot_id < (snapshotId ?? Infinity));

@@ -57,7 +57,7 @@ function noteOf({ status, reason }: Position): HoldingRow['note'] {
     case 'modelled':
       return null;
     case 'pending':
-      return { kind: 'pending', label: 'Fetching prices', text };
+      return { kind: 'pending', label: 'Fetching prices', text: '' };
     case 'unknown':
       return { kind: 'problem', label: 'Unknown ticker', text };
     case 'proxied':

@@ -54,11 +54,12 @@ export class Holdings {
       .slice(0, this.all() ? undefined : FIRST)
       .map(({ position, holding, note, ...row }) => ({
         ticker: position.ticker,
+        name: holding?.name ?? '',
         note,
         quantity: exact(position.quantity),
         price: exact(position.price, 2),
-        priceTitle: holding?.price_date
-          ? `Price of ${day(holding.price_date)}, from ${holding.price_source}`
+        priceTitle: position.price_date
+          ? `Price of ${day(position.price_date)}, from ${position.price_source}`
           : '',
         value: money(row.value, currency),
         weight: percent(row.weight, 1),
@@ -73,7 +74,10 @@ export class Holdings {
         ofRisk: percent(row.ofRisk, 1),
       }));
   });
-  protected readonly total = computed(() => money(this.risk().nav, this.portfolio().base_currency));
+  protected readonly total = computed(() => {
+    const { as_of, nav } = this.risk();
+    return money(as_of === null ? null : nav, this.portfolio().base_currency);
+  });
   protected readonly table = computed<PlainTable>(() => ({
     columns: [
       'Position',

@@ -6,6 +6,8 @@ function position(ticker: string, weight: number | null, es: number | null): Pos
     ticker,
     quantity: '1',
     price: null,
+    price_date: null,
+    price_source: null,
     market_value: null,
     weight,
     volatility: null,

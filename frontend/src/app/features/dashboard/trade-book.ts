@@ -4,11 +4,13 @@ import { Api } from '../../core/api/api';
 import { toProblem } from '../../core/api/problem';
 import { Trade } from '../../core/api/types';
 import { newIdempotencyKey } from '../../core/idempotency';
+import { PortfolioFeed } from '../../core/live/portfolio-feed';
 
 /** The open portfolio's trades, newest first, read page by page. */
 @Injectable()
 export class TradeBook {
   private readonly api = inject(Api);
+  private readonly feed = inject(PortfolioFeed);
   private portfolioId = 0;
   private revision: number | null = null;
   private cursor: string | null = null;
@@ -42,6 +44,7 @@ export class TradeBook {
   async delete(trade: Trade): Promise<void> {
     await this.api.deleteTrade(this.portfolioId, trade.id);
     this.items.update((trades) => trades.filter(({ id }) => id !== trade.id));
+    await this.feed.refresh();
   }
 
   /** Book a deleted trade again as it was; only its id is new. */
@@ -49,6 +52,7 @@ export class TradeBook {
     const { ticker, quantity, price, currency, fee, executed_at, note, external_id } = trade;
     const body = { ticker, quantity, price, currency, fee, executed_at, note, external_id };
     await this.api.bookTrade(this.portfolioId, body, newIdempotencyKey());
+    await this.feed.refresh();
   }
 
   private async read(cursor: string | null): Promise<void> {

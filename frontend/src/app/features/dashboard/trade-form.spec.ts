@@ -76,6 +76,17 @@ describe('TradeForm', () => {
     expect(element('trade-price-error')?.textContent).toContain('price');
   });
 
+  it('explains what cannot be booked before asking the server', async () => {
+    type('trade-ticker', 'AA PL');
+    type('trade-quantity', '0.00');
+    type('trade-price', '-4');
+    await book();
+    expect(api.sent).toEqual([]);
+    expect(element('trade-ticker-error')?.textContent).toContain('BRK-B');
+    expect(element('trade-quantity-error')?.textContent).toContain('zero');
+    expect(element('trade-price-error')?.textContent).toContain('choose Sell');
+  });
+
   it('shows the server’s errors at their fields, folded ones included, and keeps what was typed', async () => {
     api.answers = [
       new Problem(422, '/problems/invalid-input', 'Invalid', 'Correct it.', [
@@ -84,8 +95,8 @@ describe('TradeForm', () => {
       ]),
     ];
     await typeAndBook();
-    expect(element('trade-ticker-error')?.textContent).toBe('Is not a ticker.');
-    expect(element('trade-executed-at-error')?.textContent).toBe('Must not be in the future.');
+    expect(element('trade-ticker-error')?.textContent).toBe('This is not a ticker.');
+    expect(element('trade-executed-at-error')?.textContent).toBe('This must not be in the future.');
     expect(element('trade-quantity')!.value).toBe('10');
   });
 

@@ -45,6 +45,8 @@ import {
   withSideOfSign,
 } from './trade-model';
 
+/** As the server has it; the server decides which tickers there are. */
+const TICKER = /^[A-Za-z0-9^][A-Za-z0-9.^=_-]{0,23}$/;
 const NOT_A_NUMBER = 'Write a number, such as 1250 or 0.5.';
 const FIELDS = ['ticker', 'quantity', 'price', 'fee', 'executedAt', 'note'] as const;
 
@@ -95,6 +97,21 @@ export class TradeForm implements OnInit {
           return isNumber ? undefined : { kind: 'number', message: NOT_A_NUMBER };
         });
       }
+      validate(path.ticker, ({ value }) =>
+        value().trim() === '' || TICKER.test(value().trim())
+          ? undefined
+          : { kind: 'ticker', message: 'A ticker has no spaces: AAPL, BRK-B, SAP.DE.' },
+      );
+      validate(path.quantity, ({ value }) =>
+        Number(parseDecimal(value(), this.locale) ?? NaN) === 0
+          ? { kind: 'zero', message: 'A trade of zero changes nothing.' }
+          : undefined,
+      );
+      validate(path.price, ({ value }) =>
+        parseDecimal(value(), this.locale)?.startsWith('-')
+          ? { kind: 'negative', message: 'Not below zero. To sell, choose Sell.' }
+          : undefined,
+      );
       maxLength(path.note, 1000, { message: 'At most 1,000 characters.' });
     },
     { submission: { action: () => this.send(), onInvalid: () => this.showHidden() } },

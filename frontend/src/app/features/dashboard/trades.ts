@@ -1,4 +1,4 @@
-import { ChangeDetectionStrategy, Component, computed, inject, input, output } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, inject, input } from '@angular/core';
 import { MatIconButton } from '@angular/material/button';
 import { MatDialog } from '@angular/material/dialog';
 import { MatSnackBar } from '@angular/material/snack-bar';
@@ -7,6 +7,7 @@ import { firstValueFrom } from 'rxjs';
 
 import { toProblem } from '../../core/api/problem';
 import { Portfolio, Trade } from '../../core/api/types';
+import { PortfolioFeed } from '../../core/live/portfolio-feed';
 import { Card } from '../../ui/card';
 import { confirm } from '../../ui/confirm';
 import { PlainTable } from '../../ui/csv';
@@ -26,10 +27,9 @@ import { TradeDialog, TradeToChange } from './trade-dialog';
 })
 export class Trades {
   readonly portfolio = input.required<Portfolio>();
-  /** The book changed, so the figures will. */
-  readonly changed = output();
 
   protected readonly book = inject(TradeBook);
+  private readonly feed = inject(PortfolioFeed);
   private readonly dialog = inject(MatDialog);
   private readonly snackBar = inject(MatSnackBar);
 
@@ -58,7 +58,7 @@ export class Trades {
       data,
       width: '480px',
     });
-    if (await firstValueFrom(opened.afterClosed())) this.changed.emit();
+    if (await firstValueFrom(opened.afterClosed())) await this.feed.refresh();
   }
 
   protected async delete(trade: Trade): Promise<void> {
@@ -72,7 +72,6 @@ export class Trades {
     if (!sure) return;
     try {
       await this.book.delete(trade);
-      this.changed.emit();
       this.snackBar
         .open(`Deleted: ${verb} of ${name}.`, 'Undo', { duration: 12_000 })
         .onAction()
@@ -85,7 +84,6 @@ export class Trades {
   private async restore(trade: Trade): Promise<void> {
     try {
       await this.book.restore(trade);
-      this.changed.emit();
     } catch (error) {
       // The trade is held here until it is back in the book.
       this.snackBar

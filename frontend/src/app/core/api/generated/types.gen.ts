@@ -139,18 +139,43 @@ export type Coverage = {
      * Instruments
      */
     instruments: Array<InstrumentCoverage>;
+    oldest_price: OldestPrice | null;
+};
+
+/**
+ * DayFigures
+ *
+ * The same with the volatility of one day.
+ */
+export type DayFigures = {
     /**
-     * Oldest Price Ticker
+     * Var 95 1D
      */
-    oldest_price_ticker: string | null;
+    var_95_1d: number | null;
     /**
-     * Oldest Price Date
+     * Es 95 1D
      */
-    oldest_price_date: string | null;
+    es_95_1d: number | null;
     /**
-     * Oldest Price Age Days
+     * Var 975 1D
      */
-    oldest_price_age_days: number | null;
+    var_975_1d: number | null;
+    /**
+     * Es 975 1D
+     */
+    es_975_1d: number | null;
+    /**
+     * Var 99 1D
+     */
+    var_99_1d: number | null;
+    /**
+     * Es 99 1D
+     */
+    es_99_1d: number | null;
+    /**
+     * Volatility 1D
+     */
+    volatility_1d: number | null;
 };
 
 /**
@@ -384,19 +409,25 @@ export type Holding = {
     /**
      * Currency
      *
-     * Of price and average cost.
+     * Of the trades; every amount here is in it.
      */
     currency: string;
     /**
      * Quantity
+     *
+     * In today's shares: splits since a trade are counted in.
      */
     quantity: string;
     /**
      * Average Cost
+     *
+     * Of one share; null for a closed position.
      */
     average_cost: string | null;
     /**
      * Cost
+     *
+     * Average cost times quantity, fees included.
      */
     cost: string;
     /**
@@ -432,11 +463,11 @@ export type Holding = {
     /**
      * Status
      */
-    status: 'pending' | 'ok' | 'unknown' | 'failed' | 'excluded';
+    status: 'ok' | 'pending' | 'unknown' | 'failed' | 'excluded';
     /**
      * Reason
      *
-     * Why there is no price, or why the position is left out of the totals.
+     * Why there is no value, or why it is not in the totals.
      */
     reason: string | null;
 };
@@ -466,16 +497,12 @@ export type Holdings = {
      */
     items: Array<Holding>;
     totals: HoldingsTotals;
-    /**
-     * Next Cursor
-     */
-    next_cursor?: null;
 };
 
 /**
  * HoldingsTotals
  *
- * Sums over the positions that have a price in the base currency.
+ * Sums over the positions in the base currency that have a price.
  */
 export type HoldingsTotals = {
     /**
@@ -492,6 +519,8 @@ export type HoldingsTotals = {
     unrealised_pnl: string;
     /**
      * Realised Pnl
+     *
+     * Of all positions in the base currency, closed ones included.
      */
     realised_pnl: string;
 };
@@ -509,7 +538,7 @@ export type InstrumentCoverage = {
     /**
      * Status
      */
-    status: string;
+    status: 'modelled' | 'proxied' | 'excluded' | 'pending' | 'unknown';
     /**
      * Reason
      */
@@ -558,7 +587,7 @@ export type Me = {
 /**
  * MethodFigures
  *
- * The same figures by one method.
+ * One method's figures: fractions of net asset value, and in the base currency.
  */
 export type MethodFigures = {
     /**
@@ -589,6 +618,7 @@ export type MethodFigures = {
      * Volatility 1D
      */
     volatility_1d: number | null;
+    amounts: DayFigures;
 };
 
 /**
@@ -667,6 +697,28 @@ export type NotReady = {
     checks: {
         [key: string]: Check;
     };
+};
+
+/**
+ * OldestPrice
+ *
+ * The held instrument whose newest price is the oldest.
+ */
+export type OldestPrice = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Date
+     */
+    date: string;
+    /**
+     * Age Days
+     *
+     * Calendar days to the as-of day.
+     */
+    age_days: number;
 };
 
 /**
@@ -970,6 +1022,12 @@ export type Risk = {
      */
     revision: number;
     /**
+     * Market Revision
+     *
+     * Of the prices that went in.
+     */
+    market_revision: number | null;
+    /**
      * As Of
      *
      * The newest price day that went in.
@@ -996,9 +1054,33 @@ export type Risk = {
      */
     gross: string | null;
     /**
+     * Cash
+     */
+    cash: number | null;
+    /**
      * Method
+     *
+     * Of the headline figures.
      */
     method: 'covariance' | 'ewma' | 'historical' | 'filtered' | null;
+    /**
+     * Requested Method
+     *
+     * As the settings have it; if another was used, a warning says why.
+     */
+    requested_method: 'covariance' | 'ewma' | 'historical' | 'filtered' | null;
+    /**
+     * Confidence
+     *
+     * Which value at risk to lead with, such as 0.95.
+     */
+    confidence: number | null;
+    /**
+     * Window
+     *
+     * Sessions of history asked for; `coverage.observations` is what there was.
+     */
+    window: number | null;
     /**
      * Annualized Volatility
      */
@@ -1056,6 +1138,14 @@ export type RiskPosition = {
      */
     price: string | null;
     /**
+     * Price Date
+     */
+    price_date: string | null;
+    /**
+     * Price Source
+     */
+    price_source: string | null;
+    /**
      * Market Value
      */
     market_value: string | null;
@@ -1094,7 +1184,7 @@ export type RiskPosition = {
      *
      * How much of its risk is in the figures; `reason` says why not all.
      */
-    status: string;
+    status: 'modelled' | 'proxied' | 'excluded' | 'pending' | 'unknown';
     /**
      * Reason
      */

