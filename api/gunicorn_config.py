@@ -20,6 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gunicorn.glogging import Logger
+
+from tailwatch import logs
 from tailwatch.settings import get_settings
 
 _settings = get_settings()
@@ -32,7 +35,7 @@ worker_class = "gevent"
 worker_connections = 1000
 
 # Two keep serving while one is replaced, and use two cores; more only where there are more.
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+workers = _settings.web_concurrency
 
 # Above nginx's default of 75 s between two requests on one upstream connection would be ideal, but idle
 # connections hold greenlets: half a minute outlives a page's polling interval.
@@ -52,9 +55,22 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 limit_request_line = 8190
 limit_request_fields = 64
 
-# One line a request is for proxies to write; ours are metrics. Errors go through tailwatch.logs.
+# A line for each request is for proxies to write; ours are metrics.
 accesslog = None
-errorlog = "-"
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """gunicorn's messages, through tailwatch.logs like everybody else's."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take away gunicorn's own output."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+logs.configure("web")
+logger_class = _Logger
 loglevel = _settings.log_level.lower()
 
 # Loaded once, before the fork: the workers share its memory (100 MB a process otherwise) and start at once. Nothing

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     prometheus_multiproc_dir: Path | None = None
 
     tailwatch_host: str = "127.0.0.1"
+    web_concurrency: int = Field(default=2, ge=1, le=64)
     tailwatch_port: int = Field(default=8080, ge=1, le=65_535)
 
     @field_validator("price_sources", mode="before")

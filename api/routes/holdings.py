@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from typing import Any, Final
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, select
 
 from api.auth import caller, requires
 from api.database import db
@@ -14,28 +14,14 @@ from api.problems import not_found
 from api.routing import Routes
 from api.schemas import portfolios as schemas
 from tailwatch.book.ledger import TradeLine, positions
-from tailwatch.book.splits import SplitEvent
-from tailwatch.book.valuation import Holding, Quote, value
+from tailwatch.book.valuation import Holding, value
 from tailwatch.db.models import Instrument, Portfolio, Trade
+from tailwatch.market.quotes import load_quotes, load_splits
 
 routes = Routes("holdings", "Portfolios")
 
 #: Averages and shares of a cost have no last digit of their own; amounts are told to ten places, as they are stored.
 _PLACES: Final = 10
-
-_QUOTES: Final = text(
-    """
-    SELECT i.ticker, i.name, i.currency, i.status, i.status_reason, last.close, last.day, last.source,
-           s.days AS split_days, s.ratios AS split_ratios
-    FROM instruments i
-    LEFT JOIN LATERAL (
-      SELECT close, day, source FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT 1) last ON true
-    LEFT JOIN LATERAL (
-      SELECT array_agg(day ORDER BY day) AS days, array_agg(ratio ORDER BY day) AS ratios
-      FROM splits WHERE instrument_id = i.id) s ON true
-    WHERE i.id IN (SELECT instrument_id FROM trades WHERE portfolio_id = :portfolio_id)
-    """
-)
 
 
 @routes.get("/portfolios/<int:portfolio_id>/holdings")
@@ -57,11 +43,12 @@ def load_holdings(portfolio_id: int) -> schemas.Holdings:
     )
     if base_currency is None:
         raise not_found()
-    # Quotes after trades: an instrument that comes in between is in neither or only in the quotes.
     trades = _trades(portfolio_id)
-    rows = db().execute(_QUOTES, {"portfolio_id": portfolio_id}).all()
-    held = positions(trades, {row.ticker: _splits(row) for row in rows})
-    valued = value(held, {row.ticker: _quote(row) for row in rows}, base_currency)
+    instrument_ids = {row.instrument_id for row in trades}
+    # Asked for after the trades, so that no trade is without the quote of its instrument.
+    quotes = load_quotes(db().connection(), instrument_ids)
+    splits = load_splits(db().connection(), instrument_ids)
+    valued = value(positions([_line(row) for row in trades], splits), quotes, base_currency)
     return schemas.Holdings(
         portfolio_id=portfolio_id,
         base_currency=base_currency,
@@ -76,28 +63,36 @@ def load_holdings(portfolio_id: int) -> schemas.Holdings:
     )
 
 
-def _trades(portfolio_id: int) -> Sequence[TradeLine]:
-    rows = db().execute(
-        select(Instrument.ticker, Trade.quantity, Trade.price, Trade.fee, Trade.currency, Trade.executed_at, Trade.id)
-        .join(Instrument, Instrument.id == Trade.instrument_id)
-        .where(Trade.portfolio_id == portfolio_id)
+def _trades(portfolio_id: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    return (
+        db()
+        .execute(
+            select(
+                Trade.id,
+                Trade.instrument_id,
+                Instrument.ticker,
+                Trade.quantity,
+                Trade.price,
+                Trade.fee,
+                Trade.currency,
+                Trade.executed_at,
+            )
+            .join(Instrument, Instrument.id == Trade.instrument_id)
+            .where(Trade.portfolio_id == portfolio_id)
+        )
+        .all()
     )
-    return [TradeLine(*row) for row in rows]
 
 
-def _splits(row: Row[Any]) -> list[SplitEvent]:
-    return [SplitEvent(*split) for split in zip(row.split_days or (), row.split_ratios or (), strict=True)]
-
-
-def _quote(row: Row[Any]) -> Quote:
-    return Quote(
-        name=row.name,
+def _line(row: Row[*tuple[Any, ...]]) -> TradeLine:
+    return TradeLine(
+        ticker=row.ticker,
+        quantity=row.quantity,
+        price=row.price,
+        fee=row.fee,
         currency=row.currency,
-        price=row.close,
-        price_date=row.day,
-        price_source=row.source,
-        status=row.status,
-        reason=row.status_reason,
+        executed_at=row.executed_at,
+        id=row.id,
     )
 
 

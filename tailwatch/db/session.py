@@ -31,6 +31,8 @@ def get_engine(database_url: str | None = None) -> Engine:
         max_overflow=20,
         pool_timeout=5,
         pool_recycle=1800,
+        # An error's text goes to the log; what somebody booked does not.
+        hide_parameters=True,
         connect_args={"connect_timeout": 5, "application_name": "tailwatch"},
     )
 

@@ -163,6 +163,8 @@ class _Launch:
             # One person's machine: one web process, and linear algebra that does not fight for the cores.
             "WEB_CONCURRENCY": os.environ.get("WEB_CONCURRENCY", "1"),
             "OPENBLAS_NUM_THREADS": "1",
+            # One heap a process instead of one a thread: a tenth less memory, and no thread here allocates much.
+            "MALLOC_ARENA_MAX": "1",
             # SIGTERM to a Celery worker: finish what fits into the soft shutdown, leave the rest to the sweep.
             "REMAP_SIGTERM": "SIGQUIT",
             "PYTHONUNBUFFERED": "1",

@@ -133,7 +133,7 @@ def install_packages() -> Node:
     """
     found = node()
     stamp = FRONTEND / "node_modules" / ".installed"
-    wanted = fingerprint([FRONTEND / "package.json", FRONTEND / "package-lock.json"])
+    wanted = _fingerprint([FRONTEND / "package.json", FRONTEND / "package-lock.json"])
     if not (stamp.exists() and stamp.read_text() == wanted):
         found.run(found.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
         stamp.write_text(wanted)
@@ -143,7 +143,7 @@ def install_packages() -> Node:
 def is_built() -> bool:
     """Say whether the built page is that of the sources as they are."""
     stamp = DIST / ".built"
-    return stamp.exists() and stamp.read_text() == fingerprint(list(_sources()))
+    return stamp.exists() and stamp.read_text() == sources_fingerprint()
 
 
 def build() -> None:
@@ -155,10 +155,15 @@ def build() -> None:
     with environment.exclusive(FRONTEND):
         if is_built():
             return
-        wanted = fingerprint(list(_sources()))
+        wanted = sources_fingerprint()
         found = install_packages()
         found.run(Path("node_modules") / "@angular" / "cli" / "bin" / "ng.js", "build", tail=40)
         (DIST / ".built").write_text(wanted)
+
+
+def sources_fingerprint() -> str:
+    """Return a hash of everything that the built page depends on."""
+    return _fingerprint(list(_sources()))
 
 
 def _sources() -> Iterator[Path]:
@@ -171,7 +176,7 @@ def _sources() -> Iterator[Path]:
             yield path
 
 
-def fingerprint(paths: Sequence[Path]) -> str:
+def _fingerprint(paths: Sequence[Path]) -> str:
     """Return a hash of names and contents, whatever the order."""
     digest = hashlib.sha256()
     for path in sorted(paths):

@@ -10,6 +10,8 @@ from typing import Final
 
 from tailwatch.embedded.environment import ROOT
 
+PRODUCT_GROUP: Final = "product"
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -30,6 +32,13 @@ class Program:
     directory: Path = ROOT
     #: User and group id to run as; None for those of the launcher.
     owner: tuple[int, int] | None = None
+    #: Programs of one group are stopped at the same time by a supervisor that has lost its launcher.
+    group: str | None = None
+
+    @property
+    def full_name(self) -> str:
+        """What supervisord calls it."""
+        return f"{self.group or self.name}:{self.name}"
 
 
 def _worker(name: str, title: str, queues: str, processes: int) -> Program:
@@ -45,6 +54,7 @@ def _worker(name: str, title: str, queues: str, processes: int) -> Program:
         # Celery's children follow their parent; what it was computing is still wanted, and computed again.
         orphaned=signal.SIGKILL,
         stop_seconds=12,
+        group=PRODUCT_GROUP,
     )
 
 
@@ -56,6 +66,7 @@ WEB: Final = Program(
     orphaned=signal.SIGQUIT,
     # Open pages hold their live connection until they are cut off; they reconnect by themselves.
     stop_seconds=4,
+    group=PRODUCT_GROUP,
 )
 WORKERS: Final = (
     _worker("worker-interactive", "worker (interactive)", "interactive", 1),
@@ -68,6 +79,7 @@ SCHEDULER: Final = Program(
     stop=signal.SIGTERM,
     orphaned=signal.SIGKILL,
     stop_seconds=8,
+    group=PRODUCT_GROUP,
 )
 #: Started together; stopped in this order, each group at once: nothing is left running without what it talks to.
 PRODUCT: Final[tuple[tuple[Program, ...], ...]] = ((SCHEDULER,), WORKERS, (WEB,))

@@ -29,6 +29,8 @@ from tailwatch.embedded.tether import PARENT_VARIABLE, tethered
 
 #: How often the launcher looks; what died is started again by supervisord without waiting for that.
 LOOK_SECONDS: Final = 0.5
+#: How long programs whose supervisor is gone may take to end before they are killed.
+GONE_SECONDS: Final = 15.0
 
 #: supervisord's names for the states of a program that has, or is about to get, a process.
 _RUNNING: Final = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
@@ -73,6 +75,12 @@ stdout_logfile_backups = 2
 """
 
 
+_CONFIG_GROUP: Final = """
+[group:{name}]
+programs = {members}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """Something that happened to a program without anybody asking for it."""
@@ -112,7 +120,7 @@ class Supervisor:
 
         Args:
             stopped_last: every program, in the order of starting; should supervisord have to stop them without the
-                launcher, it takes the reverse.
+                launcher, it takes the reverse, and groups at once before anything else.
             environment: of supervisord and of every program.
 
         Raises:
@@ -131,6 +139,9 @@ class Supervisor:
             )
             for priority, program in enumerate(stopped_last)
         )
+        for group in {program.group for program in stopped_last if program.group is not None}:
+            members = ",".join(program.name for program in stopped_last if program.group == group)
+            config += _CONFIG_GROUP.format(name=group, members=members)
         path = self._data / "run" / "supervisord.conf"
         path.write_text(config)
         self._socket.unlink(missing_ok=True)
@@ -182,7 +193,7 @@ class Supervisor:
     def run(self, *programs: Program) -> None:
         """Start `programs` without waiting until they are up."""
         for program in programs:
-            self._rpc.startProcess(program.name, _DO_NOT_WAIT)
+            self._rpc.startProcess(program.full_name, _DO_NOT_WAIT)
 
     # --- watching ---
 
@@ -247,9 +258,9 @@ class Supervisor:
         """Ask every running program of `group` to end, and wait; what does not end in its time is killed."""
         running = {name for name, info in (self._look() or {}).items() if info["statename"] in _RUNNING}
         waiting = {program.name: program for program in group if program.name in running}
-        for name in waiting:
+        for program in waiting.values():
             with suppress(Fault, OSError, HTTPException):
-                self._rpc.stopProcess(name, _DO_NOT_WAIT)
+                self._rpc.stopProcess(program.full_name, _DO_NOT_WAIT)
         # supervisord kills in the end; this only bounds the wait for a supervisord that hangs.
         deadline = time.monotonic() + max((program.stop_seconds for program in group), default=0) + 10
         while waiting and time.monotonic() < deadline and not self.has_ended():
@@ -289,10 +300,22 @@ class Supervisor:
 
 
 def _wait_until_gone(processes: Sequence[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=15)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    deadline = time.monotonic() + GONE_SECONDS
+    while alive := [process for process in processes if is_alive(process)]:
+        if time.monotonic() > deadline:
+            for process in alive:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            return
+        time.sleep(0.02)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Say whether a process still does anything; one that ended and was not collected by its parent does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _variable(program: Program) -> str:

@@ -69,9 +69,11 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
     if history is None or chain.rank(history.source) > chain.rank(instrument.source):
         return _failed(instrument, outcome, now)
     try:
-        # The savepoint holds nothing but the prices; what is to be kept of the instrument is set after it.
+        # Everything that a source said is written inside the savepoint.
         with session.begin_nested():
             changed = bars.replace(session.connection(), instrument_id, history, now)
+            _served(instrument, history, outcome, now)
+            session.flush()
     except BadAnswerError as error:
         return _failed(instrument, Outcome("failed", None, str(error)), now)
     except DBAPIError as error:
@@ -80,7 +82,6 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         said = str(error.orig).partition("\n")[0]
         reason = f"The prices from the source {history.source} could not be stored: {said}."
         return _failed(instrument, Outcome("failed", None, reason), now)
-    _served(instrument, history, outcome, now)
     return changed
 
 

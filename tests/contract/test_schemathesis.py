@@ -61,7 +61,7 @@ def aim(case: schemathesis.Case) -> None:
 
 # Readiness needs workers, and answers 503 without: that is no failure here.
 @schema.exclude(path=["/readyz"]).parametrize()
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_documented(case: schemathesis.Case, api: tuple[Flask, str]) -> None:
     app, token = api
     case.headers = {**(case.headers or {}), "Authorization": f"Bearer {token}"}

@@ -80,6 +80,7 @@ class YahooServer:
         listings: By symbol.
         faults: By symbol; `everything` is for every chart.
         now: Decides which session is open.
+        tells_hours: Whether a chart says when the session ends.
         requests: (path, query) of each request that came, in order.
     """
 
@@ -89,6 +90,7 @@ class YahooServer:
         self.everything: Fault | None = None
         self.retry_after: str | None = None
         self.now = EVENING
+        self.tells_hours = True
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.stopping = threading.Event()
         self.url = ""
@@ -116,7 +118,7 @@ class YahooServer:
         adjusted: list[float | None] = [as_yahoo_writes(price) for _, _, price in shown]
         if fault == "nan":
             closes[-2] = adjusted[-2] = None
-        meta = {
+        meta: dict[str, Any] = {
             "currency": None if fault == "no currency" else listing.currency,
             "symbol": "OTHER" if fault == "other symbol" else symbol,
             "longName": listing.name,
@@ -125,8 +127,9 @@ class YahooServer:
             "gmtoffset": -18000,
             "priceHint": 2,
             "validRanges": ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"],
-            "currentTradingPeriod": self._trading_period(listing.time_zone),
         }
+        if self.tells_hours:
+            meta["currentTradingPeriod"] = self._trading_period(listing.time_zone)
         events = {
             "splits": {
                 str(at(day, OPEN, listing.time_zone)): {

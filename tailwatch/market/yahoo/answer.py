@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -13,7 +14,8 @@ from tailwatch.market.sources import Bar, PriceHistory
 from tailwatch.market.yahoo.client import RawAnswer
 
 _SOURCE: Final = "yahoo"
-_CURRENCY_LETTERS: Final = 3
+#: USD, and GBp for pence.
+_CURRENCY: Final = re.compile("[A-Za-z]{3}")
 #: Yahoo's prices are single-precision floats written out: 129.92999267578125 was 129.93.
 _SIGNIFICANT_DIGITS: Final = 7
 
@@ -32,7 +34,7 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
             f"Yahoo answered for {symbol or 'no symbol'} when asked for {ticker}; nothing was taken."
         )
     currency = raw.meta["currency"]
-    if not isinstance(currency, str) or len(currency) != _CURRENCY_LETTERS:
+    if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
         raise BadAnswerError(f"Yahoo gave no currency for {ticker}; nothing was taken.")
     # Comparisons are false for NaN, so this drops days without a price too.
     frame = raw.frame[(raw.frame["Close"] > 0) & (raw.frame["Adj Close"] > 0)]

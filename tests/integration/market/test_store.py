@@ -1,0 +1,366 @@
+"""What fetches leave in a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, Row, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from tailwatch.db.models import Instrument
+from tailwatch.db.session import transaction
+from tailwatch.market import sample, store
+from tailwatch.market.instruments import ensure_instruments
+from tailwatch.market.sample import SampleSource
+from tailwatch.market.sources import Bar, Outcome, PriceHistory, SourceChain
+from tailwatch.market.yahoo import YahooSource
+from tests.support.yahoo_server import EVENING, YahooServer
+
+NOW = datetime(2024, 3, 1, 22, tzinfo=UTC)
+FIRST = date(2024, 1, 1)
+D = Decimal
+#: Only the order of the sources plays a part where outcomes are made by hand.
+CHAIN = SourceChain([YahooSource(), SampleSource()])
+
+
+def history(
+    *closes: str, source: str = "yahoo", first: date = FIRST, since: date = FIRST, **changes: Any
+) -> PriceHistory:
+    bars = [Bar(first + timedelta(days=n), D(close), D(close) / 2, 100) for n, close in enumerate(closes)]
+    return replace(PriceHistory("KO", source, "USD", "Coca-Cola", since, bars, splits=()), **changes)
+
+
+def served(*closes: str, reason: str | None = None, **changes: Any) -> Outcome:
+    return Outcome("ok", history(*closes, **changes), reason)
+
+
+AWAY = Outcome("failed", None, "Yahoo could not be reached.")
+UNKNOWN = Outcome("unknown", None, "No price source knows KO.")
+
+
+@pytest.fixture
+def keep(engine: Engine) -> Callable[..., bool]:
+    """Save an outcome for KO in a transaction of its own."""
+
+    def save(outcome: Outcome, now: datetime = NOW, chain: SourceChain = CHAIN) -> bool:
+        with transaction(engine) as session:
+            return store.save(session, ensure_instruments(session, ["KO"])["KO"].id, outcome, chain, now)
+
+    return save
+
+
+def instrument(engine: Engine, ticker: str = "KO") -> Instrument:
+    with transaction(engine) as session:
+        return ensure_instruments(session, [ticker])[ticker]
+
+
+def rows(engine: Engine, ticker: str = "KO") -> list[Row[Any]]:
+    query = """
+        SELECT day, close, adjusted_close, volume, p.source, fetched_at
+        FROM prices p JOIN instruments i ON i.id = instrument_id WHERE ticker = :ticker ORDER BY day
+    """
+    with engine.connect() as connection:
+        return list(connection.execute(text(query), {"ticker": ticker}))
+
+
+def closes(engine: Engine) -> list[Decimal]:
+    return [row.close for row in rows(engine)]
+
+
+def splits(engine: Engine) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text("SELECT day, ratio, source FROM splits ORDER BY day"))]
+
+
+def test_the_first_history_is_kept_whole(engine: Engine, keep: Callable[..., bool]) -> None:
+    assert keep(served("10.5", "11", splits=[(FIRST, D(2))])) is True
+    kept = rows(engine)
+    assert [tuple(row) for row in kept] == [
+        (FIRST, D("10.5"), D("5.25"), 100, "yahoo", NOW),
+        (FIRST + timedelta(days=1), D(11), D("5.5"), 100, "yahoo", NOW),
+    ]
+    assert splits(engine) == [(FIRST, 2, "yahoo")]
+    state = instrument(engine)
+    assert (state.status, state.status_reason, state.source, state.currency) == ("ok", None, "yahoo", "USD")
+    assert (state.name, state.next_fetch_at, state.last_fetched_at) == ("Coca-Cola", None, NOW)
+    assert (state.fetch_attempts, state.fetch_queued_at) == (0, None)
+
+
+def test_the_same_again_changes_nothing_and_writes_nothing(engine: Engine, keep: Callable[..., bool]) -> None:
+    outcome = served("10.5", "11", splits=[(FIRST, D("0.3333333333"))])
+    keep(outcome)
+    before = rows(engine)
+    assert keep(outcome, NOW + timedelta(days=1)) is False
+    assert rows(engine) == before
+    assert instrument(engine).last_fetched_at == NOW + timedelta(days=1)
+
+
+def test_the_noise_in_yahoos_seventh_digit_is_no_change_and_a_dividend_is(
+    engine: Engine, keep: Callable[..., bool]
+) -> None:
+    keep(served("71.69662", "72"))
+    assert keep(served("71.69665", "72")) is False
+    assert keep(served("71.69", "72"), NOW + timedelta(days=1)) is True
+    assert [row.fetched_at for row in rows(engine)] == [NOW + timedelta(days=1), NOW]
+
+
+def test_a_new_bar_is_a_change_and_a_bar_withdrawn_is_one(engine: Engine, keep: Callable[..., bool]) -> None:
+    keep(served("1", "2", "3", "4"))
+    assert keep(served("1", "2", "3", "4", "5")) is True
+    shorter = served("1", "2", "3", "4", "5")
+    assert shorter.history is not None
+    without_one = [bar for bar in shorter.history.bars if bar.close != 3]
+    assert keep(Outcome("ok", replace(shorter.history, bars=without_one), None)) is True
+    assert closes(engine) == [1, 2, 4, 5]
+
+
+def test_days_before_the_wish_go_without_counting_as_a_change(engine: Engine, keep: Callable[..., bool]) -> None:
+    """Their adjustment is an earlier answer's: beside newer bars they would be a jump that never happened."""
+    keep(served("1", "2", "3"))
+    tomorrow = FIRST + timedelta(days=1)
+    assert keep(served("2", "3", first=tomorrow, since=tomorrow)) is False
+    assert closes(engine) == [2, 3]
+
+
+def test_half_an_answer_is_refused_and_what_is_stored_stays(engine: Engine, keep: Callable[..., bool]) -> None:
+    whole = [str(n) for n in range(1, 101)]
+    keep(served(*whole))
+    assert keep(served(*whole[:60])) is False
+    state = instrument(engine)
+    assert len(rows(engine)) == 100
+    assert state.status == "failed"
+    assert state.status_reason is not None
+    assert "60 sessions" in state.status_reason
+    assert "100 are stored" in state.status_reason
+    assert keep(served(*whole[:90])) is True, "a few withdrawn days are possible"
+
+
+def test_a_better_source_replaces_the_whole_history(engine: Engine, keep: Callable[..., bool]) -> None:
+    keep(served("1", "2", "3", source="sample", reason="Yahoo could not be reached.", name="Coca-Cola (sample)"))
+    state = instrument(engine)
+    assert (state.status, state.source) == ("ok", "sample")
+    assert state.status_reason == (
+        "Yahoo could not be reached. These prices are from the source sample, up to 2024-01-03."
+    )
+    assert keep(served("2", "3", first=FIRST + timedelta(days=1), since=FIRST)) is True
+    assert [(row.day, row.source) for row in rows(engine)] == [
+        (FIRST + timedelta(days=1), "yahoo"),
+        (FIRST + timedelta(days=2), "yahoo"),
+    ]
+    state = instrument(engine)
+    assert (state.source, state.name, state.status_reason, state.next_fetch_at) == ("yahoo", "Coca-Cola", None, None)
+
+
+def test_a_later_source_never_takes_the_place_of_a_better_ones_prices(
+    engine: Engine, keep: Callable[..., bool]
+) -> None:
+    keep(served("1", "2"))
+    assert keep(served("7", "8", source="sample", reason="Yahoo could not be reached.")) is False
+    assert closes(engine) == [1, 2]
+    state = instrument(engine)
+    assert (state.status, state.source) == ("failed", "yahoo")
+    assert state.status_reason == "Yahoo could not be reached. Its last prices stay in use."
+    assert state.next_fetch_at is not None
+    assert keep(served("1", "2")) is False, "it is back, and nothing has changed"
+    assert instrument(engine).status == "ok"
+
+
+def test_a_source_taken_out_of_the_settings_is_replaced(engine: Engine, keep: Callable[..., bool]) -> None:
+    keep(served("1", "2"))
+    assert keep(served("7", source="sample"), chain=SourceChain([SampleSource()])) is True
+    assert [(row.close, row.source) for row in rows(engine)] == [(7, "sample")]
+
+
+def test_the_sample_serves_while_yahoo_is_tried_again_ever_more_rarely(
+    engine: Engine, keep: Callable[..., bool]
+) -> None:
+    outcome = served("1", "2", source="sample", reason="Yahoo could not be reached.")
+    waits = []
+    for number in range(8):
+        assert keep(outcome) is (number == 0)
+        due = instrument(engine).next_fetch_at
+        assert due is not None
+        waits.append((due - NOW) / timedelta(minutes=1))
+    for wait, plain in zip(waits, [15, 30, 60, 120, 240, 360, 360, 360], strict=True):
+        assert plain <= wait <= 1.2 * plain
+    keep(served("1", "2"))
+    assert instrument(engine).fetch_attempts == 0
+
+
+def test_a_failure_without_prices_is_seen_once_and_tried_again(engine: Engine, keep: Callable[..., bool]) -> None:
+    assert [keep(AWAY), keep(AWAY)] == [True, False]
+    state = instrument(engine)
+    assert (state.status, state.status_reason, state.source) == ("failed", "Yahoo could not be reached.", None)
+    assert state.fetch_attempts == 2
+    assert state.next_fetch_at is not None
+    assert timedelta(seconds=60) <= state.next_fetch_at - NOW <= timedelta(seconds=72)
+
+
+def test_a_refusal_is_not_asked_again_before_its_time(engine: Engine, keep: Callable[..., bool]) -> None:
+    keep(replace(AWAY, retry_after=timedelta(hours=1)))
+    due = instrument(engine).next_fetch_at
+    assert due is not None
+    assert timedelta(hours=1) <= due - NOW <= timedelta(hours=1.2)
+
+
+def test_a_ticker_that_nobody_knows_waits_for_the_night(engine: Engine, keep: Callable[..., bool]) -> None:
+    assert [keep(UNKNOWN), keep(UNKNOWN)] == [True, False]
+    state = instrument(engine)
+    assert (state.status, state.status_reason) == ("unknown", "No price source knows KO.")
+    assert state.next_fetch_at is None
+    assert keep(served("1")) is True, "it may be listed tomorrow"
+
+
+def test_a_ticker_that_is_suddenly_unknown_keeps_its_prices(engine: Engine, keep: Callable[..., bool]) -> None:
+    keep(served("1", "2"))
+    assert keep(UNKNOWN) is False
+    assert closes(engine) == [1, 2]
+    state = instrument(engine)
+    assert (state.status, state.status_reason) == (
+        "failed",
+        "No price source knows KO. Its last prices stay in use.",
+    )
+
+
+def test_splits_follow_the_source_and_a_source_without_any_says_nothing(
+    engine: Engine, keep: Callable[..., bool]
+) -> None:
+    keep(served("1", source="sample", splits=None))
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO splits SELECT id, '2023-05-05', 7, 'hand' FROM instruments WHERE ticker = 'KO'")
+        )
+    assert keep(served("1", source="sample", splits=None)) is False
+    assert splits(engine) == [(date(2023, 5, 5), 7, "hand")]
+    keep(served("1", splits=[(FIRST, D(4))]))
+    assert splits(engine) == [(FIRST, 4, "yahoo")]
+    assert keep(served("1", splits=[(FIRST, D(3))])) is True
+    assert keep(served("1", splits=[])) is True
+    assert splits(engine) == []
+
+
+def test_prices_that_the_database_refuses_fail_their_ticker_alone(engine: Engine) -> None:
+    tickers = ["AAPL", "KO", "XOM"]
+    with transaction(engine) as session:
+        ids = {ticker: each.id for ticker, each in ensure_instruments(session, tickers).items()}
+        outcomes = {"AAPL": served("10"), "KO": served("10", "0.000000001"), "XOM": served("10")}
+        changed = {ticker: store.save(session, ids[ticker], outcomes[ticker], CHAIN, NOW) for ticker in tickers}
+    assert changed == {"AAPL": True, "KO": True, "XOM": True}
+    assert [len(rows(engine, ticker)) for ticker in tickers] == [1, 0, 1]
+    state = instrument(engine)
+    assert (state.status, state.currency, state.last_fetched_at) == ("failed", None, NOW)
+    assert state.status_reason is not None
+    assert "could not be stored" in state.status_reason
+    assert state.next_fetch_at is not None
+
+
+def test_a_currency_that_the_database_refuses_is_no_different(engine: Engine, keep: Callable[..., bool]) -> None:
+    keep(served("10", currency="$"))
+    assert instrument(engine).status == "failed"
+    assert rows(engine) == []
+
+
+class LostOnReading(list[Bar]):
+    """Bars in the middle of whose writing the server ends the connection."""
+
+    def __init__(self, bars: Sequence[Bar], lose: Callable[[], None]) -> None:
+        super().__init__(bars)
+        self._lose = lose
+
+    def __iter__(self) -> Iterator[Bar]:
+        self._lose()
+        return super().__iter__()
+
+
+def test_a_connection_lost_in_the_middle_is_the_callers_to_handle(engine: Engine) -> None:
+    ko = instrument(engine).id
+
+    def save(session: Session) -> None:
+        pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+        def lose() -> None:
+            with engine.begin() as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+        store.save(
+            session, ko, Outcome("ok", history(bars=LostOnReading(history("10").bars, lose)), None), CHAIN, NOW
+        )
+
+    with transaction(engine) as session:
+        with pytest.raises(DBAPIError):
+            save(session)
+        session.rollback()
+    assert instrument(engine).status == "pending"
+
+
+def test_only_what_is_still_due_is_fetched(engine: Engine) -> None:
+    with transaction(engine) as session:
+        ids = {ticker: each.id for ticker, each in ensure_instruments(session, ["AAPL", "KO", "XOM"]).items()}
+        session.execute(text("UPDATE instruments SET next_fetch_at = NULL WHERE ticker = 'KO'"))
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    with engine.connect() as connection:
+        assert store.due_instruments(connection, [*ids.values(), 999], later) == {
+            ids["AAPL"]: "AAPL",
+            ids["XOM"]: "XOM",
+        }
+        assert store.due_instruments(connection, ids.values(), later - timedelta(days=1)) == {}
+
+
+# --- sources, chain and store together ---
+
+
+def fetch(engine: Engine, chain: SourceChain, *tickers: str) -> dict[str, bool]:
+    """What the price task does."""
+    start = EVENING.date() - timedelta(days=2200)
+    with transaction(engine) as session:
+        return {
+            ticker: store.save(session, each.id, chain.fetch(ticker, start, EVENING), chain, EVENING)
+            for ticker, each in ensure_instruments(session, tickers).items()
+        }
+
+
+def test_yahoo_serves_refuses_for_an_hour_and_is_back(engine: Engine, yahoo: YahooServer) -> None:
+    def chain() -> SourceChain:
+        return SourceChain([YahooSource(10, yahoo.url), SampleSource()])
+
+    yahoo.list("KO")
+    yahoo.everything = "refuse"
+    assert fetch(engine, chain(), "KO") == {"KO": True}
+    state = instrument(engine)
+    assert (state.status, state.source, state.name) == ("ok", "sample", "Coca-Cola (sample)")
+    assert state.status_reason == (
+        "Yahoo refused to answer (429, too many requests). These prices are from the source sample, up to 2022-12-28."
+    )
+    yahoo.everything = None
+    assert fetch(engine, chain(), "KO") == {"KO": True}
+    assert {row.source for row in rows(engine)} == {"yahoo"}
+    yahoo.everything = "refuse"
+    before = rows(engine)
+    assert fetch(engine, chain(), "KO") == {"KO": False}
+    assert rows(engine) == before
+    assert (instrument(engine).status, instrument(engine).source) == ("failed", "yahoo")
+    yahoo.everything = "part"
+    assert fetch(engine, chain(), "KO") == {"KO": False}
+    assert rows(engine) == before
+
+
+def test_one_dead_ticker_stands_in_nobodys_way(engine: Engine, yahoo: YahooServer) -> None:
+    yahoo.list("AAPL", "KO", "XOM")
+    yahoo.faults["KO"] = "break"
+    chain = SourceChain([YahooSource(10, yahoo.url)])
+    assert fetch(engine, chain, "AAPL", "KO", "NOSUCH", "XOM") == dict.fromkeys(("AAPL", "KO", "NOSUCH", "XOM"), True)
+    states = {ticker: instrument(engine, ticker).status for ticker in ("AAPL", "KO", "NOSUCH", "XOM")}
+    assert states == {"AAPL": "ok", "KO": "failed", "NOSUCH": "unknown", "XOM": "ok"}
+
+
+def test_the_whole_sample_is_stored_once(engine: Engine) -> None:
+    chain = SourceChain([SampleSource()])
+    assert set(fetch(engine, chain, *sample.NAMES).values()) == {True}
+    assert set(fetch(engine, chain, *sample.NAMES).values()) == {False}
+    assert rows(engine)[-1].close == D("62.609")

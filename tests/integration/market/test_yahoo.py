@@ -1,0 +1,203 @@
+"""yfinance itself, talking to a server that speaks Yahoo's answers."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tailwatch.errors import (
+    BadAnswerError,
+    PriceSourceError,
+    SourceRefusedError,
+    SourceTimeoutError,
+    SourceUnreachableError,
+    UnknownTickerError,
+)
+from tailwatch.market import sample
+from tailwatch.market.sources import PriceHistory
+from tailwatch.market.yahoo import YahooSource, connect
+from tests.support.yahoo_server import CRUMB, EVENING, NOON, Fault, YahooServer
+
+START = date(2017, 1, 1)
+
+
+def ask(yahoo: YahooServer, ticker: str = "KO", start: date = START, seconds: float = 10.0) -> PriceHistory:
+    return YahooSource(seconds, yahoo.url).history(ticker, start, yahoo.now)
+
+
+def failure(yahoo: YahooServer, fault: Fault, seconds: float = 10.0) -> PriceSourceError:
+    yahoo.faults["KO"] = fault
+    with pytest.raises(PriceSourceError) as caught:
+        ask(yahoo, seconds=seconds)
+    return caught.value
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_good_day(yahoo: YahooServer) -> None:
+    yahoo.list("KO")
+    history = ask(yahoo)
+    expected = sample.SampleSource().history("KO", date(1980, 1, 1), EVENING).bars
+    wanted = [bar for bar in expected if bar.day >= START]
+    assert [bar.day for bar in history.bars] == [bar.day for bar in wanted]
+    # 62.609 came as 62.60900115966797 and is 62.609 again.
+    assert [bar.adjusted_close for bar in history.bars] == [bar.close for bar in wanted]
+    assert (history.ticker, history.source, history.currency) == ("KO", "yahoo", "USD")
+    assert (history.name, history.since, history.splits) == ("Coca-Cola", START, [])
+    before, after = history.bars[0], history.bars[-1]
+    assert before.close == pytest.approx(before.adjusted_close / Decimal("0.99"), rel=Decimal("1e-6"))
+    assert after.close == after.adjusted_close
+    assert after.volume == 1000
+
+
+def test_one_request_a_ticker_with_the_crumb(yahoo: YahooServer) -> None:
+    yahoo.list("KO", "^GSPC")
+    source = YahooSource(10, yahoo.url)
+    for ticker in ("KO", "^GSPC"):
+        source.history(ticker, START, yahoo.now)
+    assert yahoo.charts_asked() == ["KO", "^GSPC"]
+    charts = [query for path, query in yahoo.requests if "chart" in path]
+    assert {query.get("crumb") for query in charts} == {CRUMB}
+    assert {query["interval"] for query in charts} == {"1d"}
+
+
+def test_the_session_that_is_still_open_has_no_close_yet(yahoo: YahooServer) -> None:
+    yahoo.list("KO")
+    assert ask(yahoo).bars[-1].day == EVENING.date()
+    yahoo.now = NOON
+    assert ask(yahoo).bars[-1].day == EVENING.date() - timedelta(days=1)
+
+
+def test_where_the_hours_are_not_told_todays_session_is_taken_for_open(yahoo: YahooServer) -> None:
+    yahoo.list("KO")
+    yahoo.tells_hours = False
+    assert ask(yahoo).bars[-1].day == EVENING.date() - timedelta(days=1)
+    yahoo.now = EVENING + timedelta(days=1)
+    assert ask(yahoo).bars[-1].day == EVENING.date()
+
+
+def test_splits_reach_back_further_than_the_prices_asked_for(yahoo: YahooServer) -> None:
+    yahoo.list("AAPL")
+    yahoo.listings["AAPL"].splits = [(date(2000, 6, 21), 2, 1), (date(2020, 8, 31), 4, 1)]
+    history = ask(yahoo, "AAPL", start=date(2021, 1, 1))
+    assert history.bars[0].day == date(2021, 1, 4)
+    assert history.splits == [(date(2000, 6, 21), 2), (date(2020, 8, 31), 4)]
+
+
+def test_a_split_of_today_is_known_before_today_has_a_price(yahoo: YahooServer) -> None:
+    yahoo.list("KO")
+    today = date(2022, 12, 29)
+    yahoo.listings["KO"].splits = [(today, 3, 2)]
+    yahoo.now = NOON + timedelta(days=1)
+    history = ask(yahoo)
+    assert history.splits == [(today, Decimal("1.5"))]
+    assert history.bars[-1].day == date(2022, 12, 28)
+
+
+def test_a_finished_day_without_a_price_is_left_out(yahoo: YahooServer) -> None:
+    yahoo.list("KO")
+    whole = ask(yahoo).bars
+    yahoo.faults["KO"] = "nan"
+    assert list(ask(yahoo).bars) == [bar for bar in whole if bar.day != whole[-2].day]
+
+
+def test_a_ticker_yahoo_does_not_know(yahoo: YahooServer) -> None:
+    with pytest.raises(UnknownTickerError, match="does not know NOSUCH"):
+        ask(yahoo, "NOSUCH")
+    assert yahoo.charts_asked() == ["NOSUCH"], "asked once, and for nothing else"
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("break", "status 500"),
+        ("half", "could not be read"),
+        ("cut", "could not be"),
+        ("empty", "no prices for KO"),
+        ("other symbol", "answered for OTHER when asked for KO"),
+        ("no currency", "no currency for KO"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_not_used(yahoo: YahooServer, fault: Fault, sentence: str) -> None:
+    yahoo.list("KO")
+    caught = failure(yahoo, fault)
+    assert type(caught) is BadAnswerError
+    assert sentence in str(caught)
+    del yahoo.faults["KO"]
+    assert ask(yahoo).bars, "the next answer is read as ever"
+
+
+@pytest.mark.parametrize(("header", "seconds"), [(None, 900), ("120", 120), ("Wed, 21 Oct 2026 07:28:00 GMT", 900)])
+def test_a_refusal_says_when_to_come_back(yahoo: YahooServer, header: str | None, seconds: float) -> None:
+    yahoo.list("KO")
+    yahoo.retry_after = header
+    caught = failure(yahoo, "refuse")
+    assert isinstance(caught, SourceRefusedError)
+    assert caught.retry_after_seconds == seconds
+    assert "429" in str(caught)
+
+
+def test_a_server_that_hangs_costs_the_time_limit_and_no_more(yahoo: YahooServer) -> None:
+    yahoo.list("KO")
+    ask(yahoo)
+    started = time.monotonic()
+    caught = failure(yahoo, "hang", seconds=0.5)
+    assert type(caught) is SourceTimeoutError
+    assert 0.4 < time.monotonic() - started < 2
+
+
+def test_no_server_is_noticed_at_once() -> None:
+    started = time.monotonic()
+    with pytest.raises(SourceUnreachableError, match="could not be reached"):
+        YahooSource(10, f"http://127.0.0.1:{closed_port()}").history("KO", START, EVENING)
+    assert time.monotonic() - started < 1
+
+
+def test_a_name_that_nobody_knows_is_noticed_at_once() -> None:
+    started = time.monotonic()
+    with pytest.raises(SourceUnreachableError):
+        connect("https://no-such-host.invalid")
+    assert time.monotonic() - started < 3
+
+
+def test_a_proxy_may_reach_what_this_machine_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    connect(f"http://127.0.0.1:{closed_port()}")
+
+
+def test_a_machine_without_a_network_has_sample_prices_soon_and_never_loads_yfinance() -> None:
+    program = """
+import sys
+from datetime import UTC, datetime, date
+from tailwatch.market.chain import configured_chain
+from tailwatch.market.sample import NAMES
+chain = configured_chain()
+outcomes = [chain.fetch(ticker, date(2020, 1, 1), datetime.now(UTC)) for ticker in NAMES]
+print({(outcome.status, outcome.history.source) for outcome in outcomes}, outcomes[-1].reason)
+print({"yfinance", "pandas", "curl_cffi"} & sys.modules.keys())
+"""
+    environment = {"YAHOO_BASE_URL": f"http://127.0.0.1:{closed_port()}", "PATH": "/usr/bin:/bin"}
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert time.monotonic() - started < 10
+    served, loaded = done.stdout.splitlines()
+    assert served.startswith("{('ok', 'sample')} Yahoo could not be reached")
+    assert loaded == "set()"
