@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import redis
 import structlog
@@ -102,7 +103,7 @@ class QueueCollector(Collector):
         lengths = GaugeMetricFamily("tailwatch_queue_messages", "Wake-up messages waiting.", labels=["queue"])
         try:
             for queue in QUEUES:
-                lengths.add_metric([queue], float(health.broker().llen(queue)))
+                lengths.add_metric([queue], float(cast("int", health.broker().llen(queue))))
         except redis.RedisError:
             yield GaugeMetricFamily("tailwatch_broker_up", "Whether the broker answers.", value=0)
             return

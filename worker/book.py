@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Engine, RowMapping, text
 
-from tailwatch.book.splits import SplitEvent, split_adjusted
+from tailwatch.book.splits import SplitEvent, quantity_today
 from worker import series
 
 
@@ -131,7 +131,7 @@ def _holding(row: RowMapping) -> Holding:
         status_reason=row["status_reason"],
         source=row["source"],
         market_revision=row["market_revision"],
-        quantity=sum((split_adjusted(quantity, day, splits) for day, quantity in lots), Decimal(0)),
+        quantity=quantity_today(lots, splits),
         price=row["price"],
         price_day=row["price_day"],
     )

@@ -108,20 +108,22 @@ def _told_if_any(amount: Decimal | None) -> Decimal | None:
 
 def _answer(holding: Holding) -> schemas.Holding:
     position, quote = holding.position, holding.quote
+    # Sums over several currencies are no amounts of money.
+    one_currency = not position.mixed_currencies
     return schemas.Holding(
         ticker=position.ticker,
         name=quote.name,
         currency=position.currency,
         quantity=_told(position.quantity),
-        average_cost=_told_if_any(position.average_cost),
-        cost=_told(position.total_cost),
+        average_cost=_told_if_any(position.average_cost) if one_currency else None,
+        cost=_told(position.total_cost) if one_currency else None,
         price=quote.price,
         price_date=quote.price_date,
         price_source=quote.price_source,
         market_value=_told_if_any(holding.market_value),
         weight=None if holding.weight is None else float(holding.weight),
         unrealised_pnl=_told_if_any(holding.unrealized_pnl),
-        realised_pnl=_told(position.realized_pnl),
+        realised_pnl=_told(position.realized_pnl) if one_currency else None,
         status=holding.status,
         reason=holding.reason,
     )

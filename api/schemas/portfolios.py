@@ -158,14 +158,16 @@ class Holding(Output):
     currency: str = Field(description="Of the trades; every amount here is in it.")
     quantity: Exact = Field(description="In today's shares: splits since a trade are counted in.")
     average_cost: Exact | None = Field(description="Of one share; null for a closed position.")
-    cost: Exact = Field(description="Average cost times quantity, fees included.")
+    cost: Exact | None = Field(
+        description="Average cost times quantity, fees included; null for a ticker traded in several currencies."
+    )
     price: Exact | None
     price_date: date | None
     price_source: str | None
     market_value: Exact | None
     weight: float | None = Field(description="Share of the portfolio's market value.")
     unrealised_pnl: Exact | None
-    realised_pnl: Exact
+    realised_pnl: Exact | None
     status: HoldingStatus
     reason: str | None = Field(description="Why there is no value, or why it is not in the totals.")
 
@@ -193,7 +195,7 @@ class ShortHolding(Output):
     """One position in the short form."""
 
     quantity: Exact
-    total_cost: Exact
+    total_cost: Exact | None
     average_cost: Exact | None
     price: Exact | None
     market_value: Exact | None

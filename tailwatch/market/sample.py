@@ -79,7 +79,7 @@ class SampleSource:
             ticker=ticker,
             source=NAME,
             currency=CURRENCY,
-            name=f"{NAMES[ticker]} (sample)",
+            name=NAMES[ticker],
             since=since,
             bars=bars,
         )

@@ -22,6 +22,9 @@ LONGEST_WAIT: Final = timedelta(hours=6)
 #: Waits are lengthened by up to this share, so that what failed together does not come back together.
 JITTER: Final = 0.2
 
+KEPT: Final = "Its last prices stay in use."
+NEXT_TRY: Final = "The next try comes by itself."
+
 _GOLDEN_RATIO: Final = 0.6180339887498949
 
 
@@ -63,7 +66,8 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
     Raises:
         sqlalchemy.exc.DBAPIError: the connection is lost, and the caller's transaction with it.
     """
-    instrument = session.get_one(Instrument, instrument_id, with_for_update=True)
+    # Not FOR UPDATE, which would keep every trade in this instrument waiting: its foreign key wants to share the key.
+    instrument = session.get_one(Instrument, instrument_id, with_for_update={"key_share": True})
     instrument.last_fetched_at, instrument.fetch_queued_at = now, None
     history = outcome.history
     if history is None or chain.rank(history.source) > chain.rank(instrument.source):
@@ -93,9 +97,8 @@ def _served(instrument: Instrument, history: PriceHistory, outcome: Outcome, now
         # The source of choice served it; the nightly run asks again.
         instrument.status_reason, instrument.next_fetch_at, instrument.fetch_attempts = None, None, 0
         return
-    instrument.status_reason = (
-        f"{outcome.reason} These prices are from the source {history.source}, up to {history.bars[-1].day}."
-    )
+    instead = f"These prices are from the source {history.source}, up to {history.bars[-1].day}."
+    instrument.status_reason = f"{outcome.reason} {instead} {NEXT_TRY}"
     _try_again(instrument, outcome, AFTER_SECOND_BEST, now)
 
 
@@ -104,8 +107,9 @@ def _failed(instrument: Instrument, outcome: Outcome, now: datetime) -> bool:
     before, has_prices = instrument.status, instrument.source is not None
     # An answer that nobody knows it any more is no reason to forget what it was worth.
     instrument.status = "failed" if has_prices else outcome.status
-    instrument.status_reason = f"{outcome.reason} Its last prices stay in use." if has_prices else outcome.reason
     _try_again(instrument, outcome, AFTER_FAILURE, now)
+    sentences = [outcome.reason, has_prices and KEPT, instrument.next_fetch_at and NEXT_TRY]
+    instrument.status_reason = " ".join(sentence for sentence in sentences if sentence)
     return not has_prices and instrument.status != before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 import requests
 
+from tailwatch.embedded import layout
 from tailwatch.embedded.environment import ROOT
 from tailwatch.embedded.supervision import is_alive
 from tests.support.waiting import wait_until
@@ -120,11 +122,19 @@ class Launched:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # Longer than a unix socket's path may be, and with spaces.
     folder = tmp_path_factory.mktemp("launcher").joinpath(*["a data folder with spaces"] * 5)
     assert len(str(folder)) > 108
-    return folder
+    yield folder
+    remove(folder)
+
+
+def remove(data: Path) -> None:
+    """Delete a data folder and what root keeps of it elsewhere: the servers' user cannot enter pytest's folders."""
+    where = layout.resolve(data)
+    shutil.rmtree(layout.make_sockets(where).folder)
+    shutil.rmtree(where.servers)
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +192,7 @@ def test_a_second_instance_is_refused_and_told_where_the_first_is(running: Launc
 def test_a_taken_port_is_an_error_that_names_the_holder(running: Launched, tmp_path: Path) -> None:
     port = running.url.rpartition(":")[2]
     done = tailwatch("--data-dir", str(tmp_path / "other"), "--port", port)
+    remove(tmp_path / "other")
     assert done.returncode == 1
     assert f"Port {port} on 127.0.0.1 cannot be used" in done.stderr
     assert "(pid " in done.stderr

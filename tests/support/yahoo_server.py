@@ -28,9 +28,10 @@ Fault = Literal[
     "hang",  # no answer until the server stops
     "half",  # a body that ends in the middle
     "cut",  # a connection that ends in the middle of the body
+    "other shape",  # JSON, but not as it should be
     "part",  # well-formed, without its newest three quarters
     "empty",  # a result without sessions
-    "nan",  # a finished day whose price is null
+    "nan",  # two finished days with a null each: the last but one close, the adjusted close before it
     "other symbol",
     "no currency",
 ]
@@ -117,7 +118,7 @@ class YahooServer:
         closes: list[float | None] = [as_yahoo_writes(close) for _, close, _ in shown]
         adjusted: list[float | None] = [as_yahoo_writes(price) for _, _, price in shown]
         if fault == "nan":
-            closes[-2] = adjusted[-2] = None
+            closes[-2] = adjusted[-3] = None
         meta: dict[str, Any] = {
             "currency": None if fault == "no currency" else listing.currency,
             "symbol": "OTHER" if fault == "other symbol" else symbol,
@@ -214,7 +215,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif symbol not in self.yahoo.listings:
             self._send(HTTPStatus.NOT_FOUND, json.dumps(not_found(symbol)).encode(), "application/json")
         else:
-            body = json.dumps(self.yahoo.chart(symbol, query)).encode()
+            answer = self.yahoo.chart(symbol, query)
+            if fault == "other shape":
+                del answer["chart"]["result"][0]["indicators"]
+            body = json.dumps(answer).encode()
             headers = {"Content-Length": str(len(body))} if fault == "cut" else {}
             shown = body[: len(body) // 2] if fault in {"half", "cut"} else body
             self._send(HTTPStatus.OK, shown, "application/json", headers)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, text
 
 from tailwatch import refresh
@@ -36,10 +37,21 @@ def fetch_prices(instrument_ids: Sequence[int]) -> None:
     outcomes: dict[int, Outcome] = {}
     saved_at = time.monotonic()
     for number, (instrument_id, ticker) in enumerate(due.items(), start=1):
-        outcomes[instrument_id] = chain.fetch(ticker, start, datetime.now(UTC))
+        outcomes[instrument_id] = fetch(chain, ticker, start)
         if number == len(due) or time.monotonic() - saved_at > SAVE_SECONDS:
             save(engine, outcomes, chain)
             outcomes, saved_at = {}, time.monotonic()
+
+
+def fetch(chain: SourceChain, ticker: str, start: date) -> Outcome:
+    """Ask for one ticker; whatever goes wrong is its own outcome, and the tickers after it are asked for too."""
+    try:
+        return chain.fetch(ticker, start, datetime.now(UTC))
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        log.exception("price source broke", ticker=ticker)
+        return Outcome("failed", None, f"The prices of {ticker} could not be fetched ({type(error).__name__}).")
 
 
 def save(engine: Engine, outcomes: dict[int, Outcome], chain: SourceChain) -> None:

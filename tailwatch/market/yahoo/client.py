@@ -20,9 +20,9 @@ import pandas as pd
 import yfinance as yf
 from curl_cffi import requests
 from curl_cffi.requests.exceptions import ConnectionError as CurlConnectionError
-from curl_cffi.requests.exceptions import ProxyError, Timeout
+from curl_cffi.requests.exceptions import ProxyError, RequestException, Timeout
 from yfinance.config import YfConfig
-from yfinance.exceptions import YFPricesMissingError, YFRateLimitError
+from yfinance.exceptions import YFException, YFPricesMissingError, YFRateLimitError
 
 from tailwatch.errors import (
     BadAnswerError,
@@ -100,8 +100,9 @@ def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
         raise SourceTimeoutError(f"Yahoo did not answer within {timeout_seconds:g} s.") from error
     except (CurlConnectionError, ProxyError) as error:
         raise SourceUnreachableError("Yahoo could not be reached: the connection failed.") from error
-    except Exception as error:
-        # A half answer breaks yfinance in as many ways as it can be half.
+    except (LookupError, TypeError, AttributeError, ArithmeticError, YFException, RequestException) as error:
+        # An answer of another shape breaks yfinance in as many ways. Not everything is caught: a worker's time limit
+        # is an exception too.
         raise BadAnswerError(f"Yahoo's answer for {ticker} could not be used ({type(error).__name__}).") from error
 
 

@@ -142,11 +142,12 @@ def test_half_an_answer_is_refused_and_what_is_stored_stays(engine: Engine, keep
 
 
 def test_a_better_source_replaces_the_whole_history(engine: Engine, keep: Callable[..., bool]) -> None:
-    keep(served("1", "2", "3", source="sample", reason="Yahoo could not be reached.", name="Coca-Cola (sample)"))
+    keep(served("1", "2", "3", source="sample", reason="Yahoo could not be reached.", name="Coca-Cola"))
     state = instrument(engine)
     assert (state.status, state.source) == ("ok", "sample")
     assert state.status_reason == (
-        "Yahoo could not be reached. These prices are from the source sample, up to 2024-01-03."
+        "Yahoo could not be reached. These prices are from the source sample, up to 2024-01-03. "
+        "The next try comes by itself."
     )
     assert keep(served("2", "3", first=FIRST + timedelta(days=1), since=FIRST)) is True
     assert [(row.day, row.source) for row in rows(engine)] == [
@@ -165,7 +166,9 @@ def test_a_later_source_never_takes_the_place_of_a_better_ones_prices(
     assert closes(engine) == [1, 2]
     state = instrument(engine)
     assert (state.status, state.source) == ("failed", "yahoo")
-    assert state.status_reason == "Yahoo could not be reached. Its last prices stay in use."
+    assert state.status_reason == (
+        "Yahoo could not be reached. Its last prices stay in use. The next try comes by itself."
+    )
     assert state.next_fetch_at is not None
     assert keep(served("1", "2")) is False, "it is back, and nothing has changed"
     assert instrument(engine).status == "ok"
@@ -196,7 +199,8 @@ def test_the_sample_serves_while_yahoo_is_tried_again_ever_more_rarely(
 def test_a_failure_without_prices_is_seen_once_and_tried_again(engine: Engine, keep: Callable[..., bool]) -> None:
     assert [keep(AWAY), keep(AWAY)] == [True, False]
     state = instrument(engine)
-    assert (state.status, state.status_reason, state.source) == ("failed", "Yahoo could not be reached.", None)
+    assert (state.status, state.source) == ("failed", None)
+    assert state.status_reason == "Yahoo could not be reached. The next try comes by itself."
     assert state.fetch_attempts == 2
     assert state.next_fetch_at is not None
     assert timedelta(seconds=60) <= state.next_fetch_at - NOW <= timedelta(seconds=72)
@@ -299,6 +303,17 @@ def test_a_connection_lost_in_the_middle_is_the_callers_to_handle(engine: Engine
     assert instrument(engine).status == "pending"
 
 
+def test_trades_are_booked_while_prices_are_being_saved(engine: Engine) -> None:
+    """A trade's foreign key shares the instrument's key; it may not wait for a price task."""
+    with transaction(engine) as session:
+        ko = ensure_instruments(session, ["KO"])["KO"].id
+    with transaction(engine) as session:
+        store.save(session, ko, served("10"), CHAIN, NOW)
+        with engine.begin() as booking:
+            key = text("SELECT id FROM instruments WHERE id = :id FOR KEY SHARE NOWAIT")
+            assert booking.execute(key, {"id": ko}).scalar_one() == ko
+
+
 def test_only_what_is_still_due_is_fetched(engine: Engine) -> None:
     with transaction(engine) as session:
         ids = {ticker: each.id for ticker, each in ensure_instruments(session, ["AAPL", "KO", "XOM"]).items()}
@@ -333,9 +348,10 @@ def test_yahoo_serves_refuses_for_an_hour_and_is_back(engine: Engine, yahoo: Yah
     yahoo.everything = "refuse"
     assert fetch(engine, chain(), "KO") == {"KO": True}
     state = instrument(engine)
-    assert (state.status, state.source, state.name) == ("ok", "sample", "Coca-Cola (sample)")
+    assert (state.status, state.source, state.name) == ("ok", "sample", "Coca-Cola")
     assert state.status_reason == (
-        "Yahoo refused to answer (429, too many requests). These prices are from the source sample, up to 2022-12-28."
+        "Yahoo refused to answer (429, too many requests). "
+        "These prices are from the source sample, up to 2022-12-28. The next try comes by itself."
     )
     yahoo.everything = None
     assert fetch(engine, chain(), "KO") == {"KO": True}

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_a_finished_day_without_a_price_is_left_out(yahoo: YahooServer) -> None:
     yahoo.list("KO")
     whole = ask(yahoo).bars
     yahoo.faults["KO"] = "nan"
-    assert list(ask(yahoo).bars) == [bar for bar in whole if bar.day != whole[-2].day]
+    assert list(ask(yahoo).bars) == [*whole[:-3], whole[-1]]
 
 
 def test_a_ticker_yahoo_does_not_know(yahoo: YahooServer) -> None:
@@ -122,7 +123,8 @@ def test_a_ticker_yahoo_does_not_know(yahoo: YahooServer) -> None:
     [
         ("break", "status 500"),
         ("half", "could not be read"),
-        ("cut", "could not be"),
+        ("cut", "could not be used"),
+        ("other shape", "could not be used"),
         ("empty", "no prices for KO"),
         ("other symbol", "answered for OTHER when asked for KO"),
         ("no currency", "no currency for KO"),
@@ -168,6 +170,19 @@ def test_a_name_that_nobody_knows_is_noticed_at_once() -> None:
     with pytest.raises(SourceUnreachableError):
         connect("https://no-such-host.invalid")
     assert time.monotonic() - started < 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves connections to a full queue without an answer")
+def test_a_network_that_swallows_everything_costs_the_time_to_connect_and_no_more() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex(full.getsockname())
+        started = time.monotonic()
+        with pytest.raises(SourceUnreachableError):
+            connect(f"http://127.0.0.1:{full.getsockname()[1]}", seconds=0.3)
+        assert 0.2 < time.monotonic() - started < 2
 
 
 def test_a_proxy_may_reach_what_this_machine_cannot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -427,9 +427,9 @@ export type Holding = {
     /**
      * Cost
      *
-     * Average cost times quantity, fees included.
+     * Average cost times quantity, fees included; null for a ticker traded in several currencies.
      */
-    cost: string;
+    cost: string | null;
     /**
      * Price
      */
@@ -459,7 +459,7 @@ export type Holding = {
     /**
      * Realised Pnl
      */
-    realised_pnl: string;
+    realised_pnl: string | null;
     /**
      * Status
      */
@@ -1204,7 +1204,7 @@ export type ShortHolding = {
     /**
      * Total Cost
      */
-    total_cost: string;
+    total_cost: string | null;
     /**
      * Average Cost
      */
