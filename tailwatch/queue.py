@@ -73,6 +73,8 @@ def make_celery(redis_url: str) -> Celery:
         # Soft: the task records a failure with its reason. Hard: a child stuck in C code is replaced.
         task_soft_time_limit=120,
         task_time_limit=150,
+        # A child that fetched from Yahoo carries pandas and yfinance, 100 MB, from then on: it is replaced when done.
+        worker_max_memory_per_child=160_000,
         # A worker asked to stop gets this long to finish what it has.
         worker_soft_shutdown_timeout=10,
         broker_connection_retry_on_startup=True,

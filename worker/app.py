@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from celery.concurrency import get_implementation, solo
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
 
 from tailwatch import logs
 from tailwatch.db.session import get_engine
 from tailwatch.queue import celery_app as app
+from worker import limits
 from worker.tasks import prices, risk, upkeep
 
 __all__ = ["app", "prices", "risk", "upkeep"]
@@ -21,8 +23,11 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
-def _share_memory(**_: Any) -> None:
+def _prepare(sender: Any, **_: Any) -> None:
+    if get_implementation(sender.pool_cls) is solo.TaskPool:
+        limits.enforce()
     # What is loaded now is never garbage: left alone by the collector, its pages stay shared with every child.
+    get_engine()
     gc.collect()
     gc.freeze()
 

@@ -143,7 +143,9 @@ def _broker(*, workers_run: bool) -> Iterator[Finding]:
     try:
         redis.Redis.from_url(get_settings().redis_url, socket_timeout=3, socket_connect_timeout=3).ping()
     except redis.RedisError as error:
-        yield Finding("wrong", "Broker", f"cannot be reached: {error}. Check REDIS_URL, and that it runs")
+        yield Finding(
+            "wrong", "Broker", f"cannot be reached: {str(error).rstrip('.')}. Check REDIS_URL, and that it runs"
+        )
         return
     yield Finding("ok", "Broker", "answers")
     if not workers_run:

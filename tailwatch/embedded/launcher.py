@@ -188,8 +188,9 @@ class _Launch:
                 env=self._environment() | {PARENT_VARIABLE: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
             )
-        if done.returncode != 0:
-            raise SetupError("The database could not be prepared.\n" + "\n".join(done.stderr.splitlines()[-15:]))
+            if done.returncode != 0:
+                last = "\n".join(done.stderr.splitlines()[-15:])
+                raise SetupError(f"The database could not be prepared.\n{last}")
         if self._postgres is not None:
             self._schema_note.write_text(_schema_fingerprint())
         link: str = json.loads(done.stdout)["sign_in_token"]

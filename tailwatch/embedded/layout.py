@@ -88,7 +88,7 @@ def resolve(data_dir: Path | None) -> Layout:
     Raises:
         SetupError: a folder cannot be made.
     """
-    data = (data_dir or Path(os.environ.get(DATA_DIR_VARIABLE) or ROOT / "data")).expanduser().absolute()
+    data = (data_dir or Path(os.environ.get(DATA_DIR_VARIABLE) or ROOT / "data")).expanduser().resolve()
     owner = _server_user() if os.geteuid() == 0 else None
     # The servers' user has to pass through; what is private has permissions of its own.
     mode = 0o700 if owner is None else 0o711
@@ -108,7 +108,7 @@ def resolve(data_dir: Path | None) -> Layout:
 
 def _place_for_servers(data: Path, owner: Owner) -> Path:
     """Return where the servers' files are or, at the first start, where `owner` can get at them."""
-    digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:10]
+    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:10]
     elsewhere = SYSTEM_HOME / f"{_plain(ROOT.name)}-{digest}"
     if (data / "postgres").exists() or (not elsewhere.exists() and _passes(owner, data)):
         return data

@@ -163,7 +163,7 @@ class Postgres:
             raise SetupError(
                 f"The database in {self._folder} was made by PostgreSQL {made_by}, and this version of Tailwatch "
                 f"brings PostgreSQL {ours}.\nNothing was changed. Go back to the version you used, dump the database "
-                "(docs/operations.md), and load the dump with this one."
+                "with it, and load the dump with this one."
             )
 
     def wait_ready(self, still_trying: Callable[[], None]) -> None:

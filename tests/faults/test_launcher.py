@@ -31,10 +31,10 @@ ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in OF_
 }
 
 
-def tailwatch(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def tailwatch(*arguments: str, timeout: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tailwatch.cli", *arguments],
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | variables,
         cwd=ROOT,
         check=False,
         capture_output=True,
@@ -216,6 +216,18 @@ def test_a_killed_supervisor_is_started_again_with_everything(running: Launched)
     wait_until(lambda: {"web", "worker", "scheduler"} <= running.processes().keys(), "everything runs again")
     wait_until(running.is_ready, "everything is ready again", 90)
     assert not [name for name, process in before.items() if is_alive(process)]
+
+
+def test_servers_of_others_that_do_not_answer_are_said_in_words(running: Launched, tmp_path: Path) -> None:
+    # After `running`, which has built the page: what is waited for here is the refusal alone.
+    assert running.url
+    urls = {"DATABASE_URL": "postgresql://me:my-secret@127.0.0.1:1/risk", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = tailwatch("--data-dir", str(tmp_path / "other"), **urls)
+    remove(tmp_path / "other")
+    assert done.returncode == 1
+    assert "127.0.0.1:1/risk does not answer" in done.stdout
+    assert "Check DATABASE_URL" in done.stdout
+    assert "my-secret" not in done.stdout + done.stderr
 
 
 def test_sigterm_ends_everything_in_order(running: Launched) -> None:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -20,42 +19,16 @@ from tailwatch import accounts
 from tailwatch.db import migrate
 from tailwatch.db.models import User
 from tailwatch.db.session import sqlalchemy_url, transaction
+from tailwatch.embedded import programs
+from tailwatch.embedded.environment import ROOT
 from tests.support.servers import Servers, start_servers
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
-
+#: As the launcher runs them.
 COMMANDS = {
-    "web": ["-m", "gunicorn", "-c", "python:api.gunicorn_config", "api.wsgi:app"],
-    "interactive": [
-        "-m",
-        "celery",
-        "-A",
-        "worker.app",
-        "worker",
-        "-Q",
-        "interactive",
-        "-c",
-        "1",
-        "-n",
-        "interactive@%h",
-    ],
-    "background": [
-        "-m",
-        "celery",
-        "-A",
-        "worker.app",
-        "worker",
-        "-Q",
-        "nightly,prices",
-        "-c",
-        "2",
-        "-n",
-        "background@%h",
-    ],
-    "scheduler": ["-m", "scheduler"],
+    program.name.removeprefix("worker-"): program.command
+    for program in (programs.WEB, *programs.WORKERS, programs.SCHEDULER)
 }
-QUIET = ["--without-mingle", "--without-gossip"]
 
 
 class Product:
@@ -98,10 +71,9 @@ class Product:
 
     def start(self, *names: str) -> None:
         for name in names or COMMANDS:
-            command = [sys.executable, *COMMANDS[name], *(QUIET if "celery" in COMMANDS[name] else [])]
             with (self.servers.folder / f"{name}.log").open("ab") as log:
                 self._processes[name] = subprocess.Popen(
-                    command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                    COMMANDS[name], cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
                 )
 
     def wait_ready(self) -> None:

@@ -119,9 +119,7 @@ def test_a_quote_is_the_newest_close_or_the_reason_why_there_is_none(engine: Eng
     with engine.connect() as connection:
         quotes = load_quotes(connection, ids.values())
         assert load_quotes(connection, []) == {}
-    assert quotes["KO"] == Quote(
-        "Coca-Cola", "USD", Decimal("62.609"), date(2022, 12, 28), "sample", "ok", None
-    )
+    assert quotes["KO"] == Quote("Coca-Cola", "USD", Decimal("62.609"), date(2022, 12, 28), "sample", "ok", None)
     assert quotes["NEW"] == Quote(None, None, None, None, None, "pending", None)
     unknown = quotes["NOSUCH"]
     assert (unknown.price, unknown.status) == (None, "unknown")
