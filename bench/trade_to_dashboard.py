@@ -1,7 +1,7 @@
 """From a trade's POST to the live event that carries its risk, on the running product.
 
-    ./run &                                  # demo portfolio of 20 names
-    ./run python bench/trade_to_dashboard.py # prints a table, then JSON
+    ./run                        # in one terminal: the demo portfolio of 20 names
+    ./run bench trade_to_dashboard   # in another: prints a table, then JSON
 
 Two hundred real trades, one after the other, each timed from before the POST until a Socket.IO client holds the
 `risk` event of that trade's revision. Beside it, in turns with the trades, the floor: two durable commits and two
@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -25,6 +28,11 @@ import requests
 import socketio
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import select
+
+from tailwatch import accounts
+from tailwatch.db.models import User
+from tailwatch.db.session import get_engine, transaction
 
 STAGES = ("request", "queue", "load", "compute", "save", "push")
 
@@ -152,17 +160,33 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     return {stage: percentiles(values) for stage, values in rows.items()}
 
 
+@contextmanager
+def token(database_url: str) -> Iterator[str]:
+    """Yield an API token of the owner that is revoked at the end."""
+    with transaction(get_engine(database_url)) as session:
+        owner_id = session.scalars(select(User.id).order_by(User.id).limit(1)).one()
+        made, secret = accounts.create_token(session, owner_id, "bench", "write", datetime.now(UTC))
+    try:
+        yield secret
+    finally:
+        with transaction(get_engine(database_url)) as session:
+            accounts.revoke_token(session, owner_id, made.id, datetime.now(UTC))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--token", required=True)
-    parser.add_argument("--database-url", required=True)
-    parser.add_argument("--redis-url", required=True)
+    for name in ("TAILWATCH_URL", "DATABASE_URL", "REDIS_URL"):
+        option = f"--{name.removeprefix('TAILWATCH_').lower().replace('_', '-')}"
+        parser.add_argument(option, default=os.environ.get(name), help=f"default: {name}, which ./run bench sets")
     parser.add_argument("--portfolio", default="Demo")
     parser.add_argument("--trades", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    result = measure(parser.parse_args())
+    arguments = parser.parse_args()
+    if not (arguments.url and arguments.database_url and arguments.redis_url):
+        parser.error("Tailwatch is not running: start it with ./run, then type ./run bench trade_to_dashboard.")
+    with token(arguments.database_url) as arguments.token:
+        result = measure(arguments)
     table = Table("ms", "p50", "p95", "p99", title="trade → dashboard")
     for stage, figures in result.items():
         table.add_row(stage, *(f"{value:.1f}" for value in figures.values()), end_section=stage == "push")
