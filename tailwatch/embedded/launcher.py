@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -36,6 +36,10 @@ READY_SECONDS: Final = 120.0
 SUPERVISOR_RESTARTS: Final = 3
 #: What the address says for an address that means "this machine" or "every network".
 _LOCALHOST: Final = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "localhost", "::1": "localhost"}  # noqa: S104
+
+
+#: What can start before the page is built.
+_WITHOUT_PAGE: Final = [program for group in PRODUCT for program in group if program is not WEB]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class _Launch:
         self._port = port
         self._console = console
         self._steps = Steps(console)
+        self._begun = datetime.now(UTC)
         self._sockets = sockets = layout.make_sockets(where)
         self._supervisor = Supervisor(where.data, sockets.supervisor)
         given = {name: os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL")}
@@ -88,6 +93,10 @@ class _Launch:
     def _url(self) -> str:
         host = _LOCALHOST.get(self._options.host, self._options.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+
+    @property
+    def _everything(self) -> list[Program]:
+        return [*self._servers, *(program for group in reversed(PRODUCT) for program in group)]
 
     def run(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -120,15 +129,20 @@ class _Launch:
             )
         if not page.is_built():
             self._page.start()
-        self._start_servers()
-        behind_the_page = [program for group in PRODUCT for program in group if program is not WEB]
-        if self._schema_is_current():
-            # Nothing will change under them: they load while the account and the link are seen to.
-            self._run(*behind_the_page)
-            if not self._page.is_alive():
-                self._run(WEB)
+        self._make_servers()
+        with self._steps.step(" and ".join([program.title for program in self._servers] or ["Process supervisor"])):
+            self._supervisor.start(self._everything, self._environment())
+            self._supervisor.run(*self._servers)
+            if self._schema_is_current():
+                # Nothing will change under the others: they load while the servers and the account are seen to.
+                self._run(*_WITHOUT_PAGE)
+                if not self._page.is_alive():
+                    self._run(WEB)
+            for server in (self._postgres, self._valkey):
+                if server is not None:
+                    server.wait_ready(self._supervisor.raise_if_given_up)
         link = self._prepare()
-        self._run(*behind_the_page)
+        self._run(*_WITHOUT_PAGE)
         if self._page.ident is not None:
             self._page.join()
         if self._page_error is not None:
@@ -142,19 +156,12 @@ class _Launch:
         self._supervisor.run(*(program for program in programs if program not in self._started))
         self._started.update(programs)
 
-    def _start_servers(self) -> None:
+    def _make_servers(self) -> None:
         if self._postgres is not None:
             with self._steps.step("Database made") if self._postgres.is_new else nullcontext():
                 self._postgres.make()
         if self._valkey is not None:
             self._valkey.make()
-        with self._steps.step(" and ".join([program.title for program in self._servers] or ["Process supervisor"])):
-            everything = [*self._servers, *(program for group in reversed(PRODUCT) for program in group)]
-            self._supervisor.start(everything, self._environment())
-            self._supervisor.run(*self._servers)
-            for server in (self._postgres, self._valkey):
-                if server is not None:
-                    server.wait_ready(self._supervisor.raise_if_given_up)
 
     def _environment(self) -> dict[str, str]:
         ours = {
@@ -178,9 +185,14 @@ class _Launch:
 
     def _prepare(self) -> str:
         with self._steps.step("Schema, account" + (", demo portfolio" if self._options.demo else "")):
-            command = [sys.executable, "-m", "tailwatch.embedded.prepare"]
+            command = [sys.executable, "-m", "tailwatch.embedded.prepare", "--begun", self._begun.isoformat()]
+            options = {
+                "--no-demo": not self._options.demo,
+                "--schema-is-current": self._schema_is_current(),
+                "--ask-broker": self._valkey is None,
+            }
             done = subprocess.run(
-                tethered([*command, *([] if self._options.demo else ["--no-demo"])], signal.SIGTERM),
+                tethered([*command, *(option for option, given in options.items() if given)], signal.SIGTERM),
                 check=False,
                 capture_output=True,
                 text=True,
@@ -190,7 +202,7 @@ class _Launch:
             )
             if done.returncode != 0:
                 last = "\n".join(done.stderr.splitlines()[-15:])
-                raise SetupError(f"The database could not be prepared.\n{last}")
+                raise SetupError(last)
         if self._postgres is not None:
             self._schema_note.write_text(_schema_fingerprint())
         link: str = json.loads(done.stdout)["sign_in_token"]
@@ -268,9 +280,8 @@ class _Launch:
             raise SetupError("The process supervisor (supervisord) keeps ending.")
         self._say("The process supervisor (supervisord) died; starting everything again.")
         self._supervisor.wait_for_orphans()
-        everything = [*self._servers, *(program for group in reversed(PRODUCT) for program in group)]
-        self._supervisor.start(everything, self._environment())
-        self._supervisor.run(*everything)
+        self._supervisor.start(self._everything, self._environment())
+        self._supervisor.run(*self._everything)
         running = instance.read(self._layout)
         if running is not None:
             instance.write(self._layout, replace(running, supervisor_pid=self._supervisor.pid))

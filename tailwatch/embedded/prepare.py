@@ -11,24 +11,30 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy import delete, make_url
 from sqlalchemy.exc import OperationalError
 
 from tailwatch import accounts, demo
-from tailwatch.db import migrate
 from tailwatch.db.models import WorkerHeartbeat
 from tailwatch.db.session import get_engine, transaction
-from tailwatch.queue import PROBE, QUEUES, celery_app
 from tailwatch.settings import get_settings
 
 OWNER: Final = "owner@localhost"
-PROBE_EXPIRES_SECONDS: Final = 120
 
 
-def prepare(*, with_demo: bool) -> str:
-    """Bring the database up to date and send a probe through every queue; return the secret of a one-time link."""
-    migrate.upgrade(get_engine())
+def prepare(begun: datetime, *, with_demo: bool, schema_is_current: bool) -> str:
+    """Bring the database up to date; return the secret of a one-time link.
+
+    Args:
+        begun: when this start of Tailwatch began.
+        with_demo: book the demo portfolio for an owner who has none.
+        schema_is_current: leave the schema alone.
+    """
+    if not schema_is_current:
+        # Loaded only when it is needed: every start waits for this process.
+        from tailwatch.db import migrate  # noqa: PLC0415
+
+        migrate.upgrade(get_engine())
     now = datetime.now(UTC)
     with transaction() as session:
         owner = accounts.create_owner(session, OWNER)
@@ -36,26 +42,40 @@ def prepare(*, with_demo: bool) -> str:
             demo.load(session, owner)
         link = accounts.create_sign_in_link(session, owner, now)
         # What answered before this start says nothing about the workers that are starting now.
-        session.execute(delete(WorkerHeartbeat))
-    for queue in QUEUES:
-        # The scheduler's first ones are due in 20 s; nobody who starts Tailwatch wants to wait for them.
-        celery_app.send_task(PROBE, args=(queue,), queue=queue, expires=PROBE_EXPIRES_SECONDS)
+        session.execute(delete(WorkerHeartbeat).where(WorkerHeartbeat.answered_at < begun))
     return link
+
+
+def why_no_broker() -> str | None:
+    """Return why the broker of the settings cannot be used, or None."""
+    # Loaded only for a broker that is not ours: see above.
+    import redis  # noqa: PLC0415
+
+    try:
+        redis.Redis.from_url(get_settings().redis_url, socket_connect_timeout=5, socket_timeout=5).ping()
+    except (redis.RedisError, ValueError) as error:
+        return str(error).rstrip(".")
+    return None
 
 
 def main() -> int:
     """Print what the launcher needs as JSON; say on standard error what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--begun", type=datetime.fromisoformat, required=True)
     parser.add_argument("--no-demo", action="store_true")
+    parser.add_argument("--schema-is-current", action="store_true")
+    parser.add_argument("--ask-broker", action="store_true")
     arguments = parser.parse_args()
+    if arguments.ask_broker and (reason := why_no_broker()) is not None:
+        sys.stderr.write(f"The broker does not answer: {reason}.\nCheck REDIS_URL.\n")
+        return 1
     try:
-        link = prepare(with_demo=not arguments.no_demo)
+        link = prepare(
+            arguments.begun, with_demo=not arguments.no_demo, schema_is_current=arguments.schema_is_current
+        )
     except OperationalError as error:
         where = make_url(get_settings().database_url).render_as_string(hide_password=True)
         sys.stderr.write(f"The database at {where} does not answer: {error.orig}\nCheck DATABASE_URL.\n")
-        return 1
-    except BrokerError as error:
-        sys.stderr.write(f"The broker does not answer: {error}\nCheck REDIS_URL.\n")
         return 1
     json.dump({"sign_in_token": link}, sys.stdout)
     return 0

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from tailwatch.embedded import layout
+from tailwatch.embedded import instance, layout
 from tailwatch.embedded.environment import ROOT
 from tailwatch.embedded.supervision import is_alive
 from tests.support.waiting import wait_until
@@ -218,15 +218,22 @@ def test_a_killed_supervisor_is_started_again_with_everything(running: Launched)
     assert not [name for name, process in before.items() if is_alive(process)]
 
 
-def test_servers_of_others_that_do_not_answer_are_said_in_words(running: Launched, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
+def test_servers_of_others_that_do_not_answer_are_said_in_words(
+    running: Launched, data: Path, tmp_path: Path, variable: str
+) -> None:
     # After `running`, which has built the page: what is waited for here is the refusal alone.
-    assert running.url
-    urls = {"DATABASE_URL": "postgresql://me:my-secret@127.0.0.1:1/risk", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    done = tailwatch("--data-dir", str(tmp_path / "other"), **urls)
+    known = instance.find(layout.resolve(data))
+    assert known is not None
+    dead = {
+        "DATABASE_URL": "postgresql://me:my-secret@127.0.0.1:1/risk",
+        "REDIS_URL": "redis://:my-secret@127.0.0.1:1",
+    }
+    done = tailwatch("--data-dir", str(tmp_path / "other"), **(known.environment | {variable: dead[variable]}))
     remove(tmp_path / "other")
     assert done.returncode == 1
-    assert "127.0.0.1:1/risk does not answer" in done.stdout
-    assert "Check DATABASE_URL" in done.stdout
+    assert "does not answer" in done.stdout
+    assert f"Check {variable}" in done.stdout
     assert "my-secret" not in done.stdout + done.stderr
 
 

@@ -36,7 +36,7 @@ def test_every_name_has_all_sessions_in_order() -> None:
         assert (history.ticker, history.source, history.currency) == (ticker, "sample", "USD")
         assert history.splits is None, "none known is not none"
         assert history.name is not None
-        assert "sample" in history.name
+        assert history.source == "sample"
 
 
 def test_the_wish_for_history_is_moved_to_where_the_sample_ends() -> None:
