@@ -75,13 +75,14 @@ def dispatch(engine: Engine, celery: Celery, now: datetime) -> bool:
     The messages leave before the marks are committed: one without the other is a repeat that finds nothing to do.
     """
     with engine.begin() as connection:
+        # Somebody looks at the page and waits: they come before everything else is even asked for.
+        interactive = refresh.sweep_interactive(connection, now)
+        _publish(celery, REFRESH_RISK, INTERACTIVE, interactive, INTERACTIVE_CHUNK)
         # Losing these marks in a crash only wakes somebody twice, so their commit need not wait for the disk.
         connection.execute(text("SET LOCAL synchronous_commit = off"))
-        found = refresh.sweep(connection, now)
-        _publish(celery, REFRESH_RISK, INTERACTIVE, found.interactive, INTERACTIVE_CHUNK)
-        _publish(celery, REFRESH_RISK, NIGHTLY, found.nightly, NIGHTLY_CHUNK)
-        _publish(celery, FETCH_PRICES, PRICES, found.fetches, FETCH_CHUNK)
-    return len(found.interactive) >= refresh.INTERACTIVE_BATCH
+        _publish(celery, REFRESH_RISK, NIGHTLY, refresh.sweep_nightly(connection, now), NIGHTLY_CHUNK)
+        _publish(celery, FETCH_PRICES, PRICES, refresh.sweep_fetches(connection, now), FETCH_CHUNK)
+    return len(interactive) >= refresh.INTERACTIVE_BATCH
 
 
 def _publish(celery: Celery, task: str, queue: str, ids: Sequence[int], chunk: int) -> None:

@@ -9,13 +9,13 @@ wakes whatever is behind, a repeat finds nothing to do, and one computation answ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, insert, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -112,22 +112,16 @@ def raise_market_revision(session: Session, instrument_ids: Collection[int]) -> 
 # --- waking: the dispatcher's sweep ---
 
 
-@dataclass(frozen=True)
-class WakeUps:
-    """What one sweep found: ids of portfolios by urgency, and of instruments whose prices are due."""
-
-    interactive: list[int]
-    nightly: list[int]
-    fetches: list[int]
-
-
 _SWEEP_INTERACTIVE = text(
     """
     UPDATE portfolios SET queued_revision = revision, queued_market_revision = market_revision, queued_at = :now
     WHERE id IN (
       SELECT id FROM portfolios
       WHERE (revision > done_revision OR market_revision > done_market_revision)
-        AND (revision > done_revision OR :few_market_changes)
+        -- counted only when a portfolio with nothing but new prices is met
+        AND (revision > done_revision OR (
+          SELECT count(*) <= :few FROM portfolios
+          WHERE (revision > done_revision OR market_revision > done_market_revision) AND revision <= done_revision))
         AND (   (queued_revision <= done_revision AND queued_market_revision <= done_market_revision)
              OR queued_at < :now - :lease)
         AND (next_attempt_at IS NULL OR next_attempt_at <= :now OR revision > failed_revision)
@@ -173,26 +167,30 @@ _SWEEP_FETCHES = text(
 )
 
 
-def sweep(connection: Connection, now: datetime) -> WakeUps:
-    """Mark what is behind and not under way as queued, and return it; the caller publishes, then commits.
+def sweep_interactive(connection: Connection, now: datetime) -> list[int]:
+    """Mark the portfolios that somebody waits for as queued and return them; the caller publishes, then commits.
 
-    Changes a person made go to the interactive queue. New prices do so too while they touch few portfolios (a new
-    ticker in one of them); a nightly refresh of many goes to the nightly queue, a bounded number at a time.
+    What a person changed is among them, and new prices while they touch few portfolios (a new ticker in one).
+    """
+    values = {"now": now, "lease": INTERACTIVE_LEASE, "batch": INTERACTIVE_BATCH, "few": INTERACTIVE_BATCH}
+    return list(connection.execute(_SWEEP_INTERACTIVE, values).scalars())
+
+
+def sweep_nightly(connection: Connection, now: datetime) -> list[int]:
+    """Mark portfolios that only new prices left behind as queued and return them, a bounded number at a time.
+
+    Nothing while they are few: then they are interactive ones.
     """
     market = connection.execute(_COUNT_MARKET_ONLY, {"now": now, "lease": NIGHTLY_LEASE}).one()
-    few = market.waiting <= INTERACTIVE_BATCH
-    interactive = connection.execute(
-        _SWEEP_INTERACTIVE,
-        {"now": now, "lease": INTERACTIVE_LEASE, "batch": INTERACTIVE_BATCH, "few_market_changes": few},
-    ).scalars()
     room = NIGHTLY_IN_FLIGHT - market.in_flight
-    nightly: Iterable[int] = (
-        []
-        if few or room <= 0
-        else connection.execute(_SWEEP_NIGHTLY, {"now": now, "lease": NIGHTLY_LEASE, "batch": room}).scalars()
-    )
-    fetches = connection.execute(_SWEEP_FETCHES, {"now": now, "lease": FETCH_LEASE}).scalars()
-    return WakeUps(list(interactive), list(nightly), list(fetches))
+    if market.waiting <= INTERACTIVE_BATCH or room <= 0:
+        return []
+    return list(connection.execute(_SWEEP_NIGHTLY, {"now": now, "lease": NIGHTLY_LEASE, "batch": room}).scalars())
+
+
+def sweep_fetches(connection: Connection, now: datetime) -> list[int]:
+    """Mark the instruments whose prices are due as queued and return them."""
+    return list(connection.execute(_SWEEP_FETCHES, {"now": now, "lease": FETCH_LEASE}).scalars())
 
 
 # --- computing: the worker's side ---
@@ -229,59 +227,48 @@ def is_behind(connection: Connection, portfolio_id: int) -> bool:
 
 @dataclass(frozen=True)
 class Saved:
-    """A stored snapshot: its id, when, and whether something newer is wanted already."""
+    """A stored snapshot: its id, and whether something newer is wanted already."""
 
     snapshot_id: int
-    computed_at: datetime
     still_behind: bool
 
 
-_MARK_DONE = text(
-    """
-    UPDATE portfolios
-    SET done_revision = :revision, done_market_revision = :market_revision, snapshot_id = :snapshot_id,
+# One statement is one transaction and one round trip. The lock comes first: between its answer and the commit nobody
+# stores another result or deletes the portfolio.
+_COLUMNS: Final = [column.name for column in RiskSnapshot.__table__.columns if column.name != "id"]
+_SAVE = text(
+    f"""
+    WITH wanted AS (
+      SELECT id FROM portfolios
+      WHERE id = :portfolio_id
+        AND done_revision <= :revision AND done_market_revision <= :market_revision
+        AND (done_revision < :revision OR done_market_revision < :market_revision)
+      FOR NO KEY UPDATE
+    ), stored AS (
+      INSERT INTO risk_snapshots ({", ".join(_COLUMNS)})
+      SELECT {", ".join(f":{name}" for name in _COLUMNS)} FROM wanted
+      RETURNING id
+    )
+    UPDATE portfolios p
+    SET done_revision = :revision, done_market_revision = :market_revision, snapshot_id = stored.id,
         attempts = 0, failure_reason = NULL, failed_at = NULL, next_attempt_at = NULL
-    WHERE id = :portfolio_id AND done_revision <= :revision AND done_market_revision <= :market_revision
-    RETURNING revision > :revision OR market_revision > :market_revision AS still_behind
-    """
+    FROM stored WHERE p.id = :portfolio_id
+    RETURNING stored.id AS snapshot_id,
+              p.revision > :revision OR p.market_revision > :market_revision AS still_behind
+    """  # noqa: S608 - columns of the model
 )
 
 
 def save(engine: Engine, snapshot: dict[str, Any]) -> Saved | None:
-    """Store `snapshot` (columns of `risk_snapshots`) and mark its revisions as done, both or neither.
+    """Store `snapshot` (every column of `risk_snapshots` but the id) and mark its revisions as done, both or neither.
 
     Returns:
         None, with nothing stored, if a snapshot of the same or newer revisions is there already or the portfolio
         is gone: an older result never takes the place of a newer one.
     """
-    with engine.begin() as connection:
-        if not connection.scalar(_STILL_WANTED, snapshot):
-            return None
-        row = connection.execute(
-            insert(RiskSnapshot).values(**snapshot).returning(RiskSnapshot.id, RiskSnapshot.computed_at)
-        ).one()
-        behind = connection.scalar(
-            _MARK_DONE,
-            {
-                "portfolio_id": snapshot["portfolio_id"],
-                "revision": snapshot["revision"],
-                "market_revision": snapshot["market_revision"],
-                "snapshot_id": row.id,
-            },
-        )
-        return Saved(row.id, row.computed_at, bool(behind))
-
-
-# Locks the row, so that between this answer and the commit nobody stores another result or deletes the portfolio.
-_STILL_WANTED = text(
-    """
-    SELECT true FROM portfolios
-    WHERE id = :portfolio_id
-      AND done_revision <= :revision AND done_market_revision <= :market_revision
-      AND (done_revision < :revision OR done_market_revision < :market_revision)
-    FOR NO KEY UPDATE
-    """
-)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        row = connection.execute(_SAVE, snapshot).one_or_none()
+    return None if row is None else Saved(row.snapshot_id, row.still_behind)
 
 
 def backoff(attempts: int) -> timedelta:

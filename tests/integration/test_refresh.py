@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +15,9 @@ from sqlalchemy import Engine, text
 from tailwatch import refresh, snapshots
 from tailwatch.db.models import Instrument, Portfolio, Trade, User
 from tailwatch.db.session import transaction
+from tests.support.waiting import wait_until
 
+HEADLINE = [f"{kind}_{level}_1d" for kind in ("var", "es") for level in (95, 975, 99)] + ["annualized_volatility"]
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -45,9 +49,21 @@ def change(engine: Engine, portfolio: Portfolio) -> int:
         return refresh.raise_revision(session, portfolio.id, "trade")
 
 
-def sweep(engine: Engine, now: datetime = NOW) -> refresh.WakeUps:
+@dataclass(frozen=True)
+class WakeUps:
+    interactive: list[int]
+    nightly: list[int]
+    fetches: list[int]
+
+
+def sweep(engine: Engine, now: datetime = NOW) -> WakeUps:
+    """What the dispatcher does, in its order."""
     with engine.begin() as connection:
-        return refresh.sweep(connection, now)
+        return WakeUps(
+            refresh.sweep_interactive(connection, now),
+            refresh.sweep_nightly(connection, now),
+            refresh.sweep_fetches(connection, now),
+        )
 
 
 def snapshot(portfolio: Portfolio, revision: int, market_revision: int = 0, **more: Any) -> dict[str, Any]:
@@ -56,6 +72,8 @@ def snapshot(portfolio: Portfolio, revision: int, market_revision: int = 0, **mo
         "revision": revision,
         "market_revision": market_revision,
         "trigger": "trade",
+        "computed_at": NOW,
+        **dict.fromkeys(HEADLINE),
         "as_of": None,
         "duration_ms": 1.0,
         "method": "historical",
@@ -125,6 +143,24 @@ def test_the_commit_of_a_change_notifies(engine: Engine, database_url: str, port
         assert [n.channel for n in listener.notifies] == [refresh.NOTIFY_CHANNEL]
     finally:
         listener.close()
+
+
+def test_a_change_that_commits_while_a_result_is_being_kept_is_seen(engine: Engine, portfolio: Portfolio) -> None:
+    first = change(engine, portfolio)
+    with ThreadPoolExecutor(1) as pool, transaction(engine) as session:
+        refresh.raise_revision(session, portfolio.id, "trade")
+        saving = pool.submit(refresh.save, engine, snapshot(portfolio, first))
+        wait_until(lambda: waiting_for_locks(engine), "the save waits for the trade")
+        session.commit()
+        saved = saving.result(timeout=10)
+    assert saved is not None
+    assert saved.still_behind
+    assert newest(engine, portfolio).snapshot_id == saved.snapshot_id
+
+
+def waiting_for_locks(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) or 0)
 
 
 def test_an_older_or_repeated_result_is_never_kept(engine: Engine, portfolio: Portfolio) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,9 +33,17 @@ def process(monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str) 
     get_engine.cache_clear()
 
 
-def sweep(engine: Engine) -> refresh.WakeUps:
+@dataclass(frozen=True)
+class WakeUps:
+    portfolios: list[int]
+    fetches: list[int]
+
+
+def sweep(engine: Engine) -> WakeUps:
+    now = datetime.now(UTC)
     with engine.begin() as connection:
-        return refresh.sweep(connection, datetime.now(UTC))
+        portfolios = refresh.sweep_interactive(connection, now) + refresh.sweep_nightly(connection, now)
+        return WakeUps(portfolios, refresh.sweep_fetches(connection, now))
 
 
 def work_off(engine: Engine) -> None:
@@ -43,9 +52,8 @@ def work_off(engine: Engine) -> None:
         found = sweep(engine)
         if found.fetches:
             prices.fetch_prices(found.fetches)
-        if found.interactive or found.nightly:
-            risk.refresh_risk([*found.interactive, *found.nightly])
-        if not (found.fetches or found.interactive or found.nightly):
+        risk.refresh_risk(found.portfolios)
+        if not (found.fetches or found.portfolios):
             return
 
 
@@ -120,7 +128,7 @@ def test_a_new_name_shows_as_pending_and_then_with_its_risk(engine: Engine, demo
     book(engine, demo_id, "KO", "10")
     found = sweep(engine)
     assert len(found.fetches) == 1
-    risk.refresh_risk(found.interactive)
+    risk.refresh_risk(found.portfolios)
     waiting = next(p for p in body(engine, demo_id)["positions"] if p["ticker"] == "KO")
     assert waiting["status"] == "pending"
     assert waiting["reason"]
@@ -197,7 +205,7 @@ def test_a_failed_computation_is_kept_with_its_reason(
         raise FloatingPointError("the matrix is cursed")
 
     monkeypatch.setattr("worker.snapshot.make", broken)
-    risk.refresh_risk(sweep(engine).interactive)
+    risk.refresh_risk(sweep(engine).portfolios)
     with engine.connect() as connection:
         reason = connection.scalar(text("SELECT failure_reason FROM portfolios WHERE id = :id"), {"id": demo_id})
     assert "the matrix is cursed" in reason
@@ -213,7 +221,7 @@ def test_the_night_makes_everything_held_due_once_a_business_day(engine: Engine,
     prices.fetch_prices(due)
     prices.nightly_prices()
     assert sweep(engine).fetches == [], "the second call of the night finds it done"
-    assert sweep(engine).interactive == [], "the same prices again are no reason to compute"
+    assert sweep(engine).portfolios == [], "the same prices again are no reason to compute"
 
 
 def test_housekeeping_throws_away_only_what_has_expired(engine: Engine) -> None:

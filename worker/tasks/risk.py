@@ -79,7 +79,7 @@ def compute_once(engine: Engine, portfolio_id: int) -> bool:
             "var_95_1d": row["var_95_1d"],
             "es_95_1d": row["es_95_1d"],
             "nav": snapshot.plain(row["nav"]),
-            "computed_at": saved.computed_at.isoformat(),
+            "computed_at": row["computed_at"].isoformat(),
             "timing": {
                 "started": started,
                 "load_ms": 1e3 * (loaded_at - clock),
