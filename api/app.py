@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 import tailwatch
-from api import database, limits, live, metrics, openapi, problems, spa, timing
+from api import database, limits, live, metrics, problems, spa, specification, timing
 from api.auth import SECURITY_SCHEMES
 from api.json_exact import ExactJSON, StrictRequest
 from api.routes import BLUEPRINTS
@@ -54,7 +54,7 @@ def create_app() -> APIFlask:
         json_errors=False,
         static_folder=None,  # type: ignore[arg-type]
     )
-    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, SECURITY_SCHEMES=SECURITY_SCHEMES, **openapi.CONFIG)
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, SECURITY_SCHEMES=SECURITY_SCHEMES, **specification.CONFIG)
     app.url_map.converters["int"] = IdConverter
     # A path with a slash too many is no path of ours; redirects would only hide the caller's mistake.
     app.url_map.strict_slashes = True
@@ -67,7 +67,7 @@ def create_app() -> APIFlask:
     spa.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint, url_prefix=blueprint.url_prefix)
-    openapi.register(app)
+    specification.register(app)
     live.register(app)
     # `flask --app api.wsgi db …` for those who write migrations; nothing else needs Flask-SQLAlchemy.
     Migrate(app, Base, directory=str(MIGRATIONS))

@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Response, g, request, send_from_directory
 
-from api import openapi, spa
+from api import spa, specification
 from api.auth import CSRF_HEADER
 from api.routing import Routes
 
@@ -52,8 +52,8 @@ SwaggerUIBundle({{
 @routes.doc(hide=True)
 def get_document() -> Response:
     """Send the document that the page's types and other clients are generated from."""
-    response = Response(openapi.committed(), content_type="application/json")
-    response.set_etag(openapi.etag())
+    response = Response(specification.committed(), content_type="application/json")
+    response.set_etag(specification.etag())
     response.cache_control.no_cache = True
     response.make_conditional(request)
     return response

@@ -46,6 +46,10 @@ _UPSERT = text(
 
 _DELETE_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND NOT day = ANY(CAST(:days AS date[]))")
 
+# A source without a list of splits has prices that later splits have not touched; known are those of a source that has
+# been taken out of the settings.
+_DELETE_LATER_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND source <> :source AND day > :last")
+
 _UPSERT_SPLITS = text(
     """
     INSERT INTO splits AS s (instrument_id, day, ratio, source)
@@ -94,7 +98,8 @@ def replace(connection: Connection, instrument_id: int, history: PriceHistory, n
 
 def _replace_splits(connection: Connection, common: dict[str, Any], history: PriceHistory) -> bool:
     if history.splits is None:
-        return False
+        last = common | {"last": history.bars[-1].day}
+        return bool(connection.execute(_DELETE_LATER_SPLITS, last).rowcount)
     values = common | {
         "days": _array(day for day, _ in history.splits),
         "ratios": _array(ratio for _, ratio in history.splits),

@@ -134,7 +134,8 @@ class SourceChain:
 
     def _ask(self, source: PriceSource, ticker: str, start: date, now: datetime) -> PriceHistory:
         if source.name in self._out_of_service:
-            raise self._out_of_service[source.name]
+            # Its traceback would grow with every ticker.
+            raise self._out_of_service[source.name].with_traceback(None)
         try:
             history = source.history(ticker, start, now)
         except SourceTimeoutError as error:

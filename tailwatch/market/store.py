@@ -70,12 +70,16 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
     instrument = session.get_one(Instrument, instrument_id, with_for_update={"key_share": True})
     instrument.last_fetched_at, instrument.fetch_queued_at = now, None
     history = outcome.history
-    if history is None or chain.rank(history.source) > chain.rank(instrument.source):
+    if history is None:
         return _failed(instrument, outcome, now)
+    if chain.rank(history.source) > chain.rank(instrument.source):
+        forgotten = f"The source {instrument.source} does not know {instrument.ticker} any more."
+        return _failed(instrument, outcome if outcome.reason else Outcome("unknown", None, forgotten), now)
     try:
         # Everything that a source said is written inside the savepoint.
         with session.begin_nested():
-            changed = bars.replace(session.connection(), instrument_id, history, now)
+            other_currency = instrument.currency != history.currency
+            changed = bars.replace(session.connection(), instrument_id, history, now) or other_currency
             _served(instrument, history, outcome, now)
             session.flush()
     except BadAnswerError as error:
@@ -92,13 +96,13 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
 def _served(instrument: Instrument, history: PriceHistory, outcome: Outcome, now: datetime) -> None:
     instrument.status = "ok"
     instrument.source, instrument.currency = history.source, history.currency
-    instrument.name = history.name or instrument.name
+    instrument.name = _storable(history.name or "") or instrument.name
     if outcome.reason is None:
         # The source of choice served it; the nightly run asks again.
         instrument.status_reason, instrument.next_fetch_at, instrument.fetch_attempts = None, None, 0
         return
     instead = f"These prices are from the source {history.source}, up to {history.bars[-1].day}."
-    instrument.status_reason = f"{outcome.reason} {instead} {NEXT_TRY}"
+    instrument.status_reason = _storable(f"{outcome.reason} {instead} {NEXT_TRY}")
     _try_again(instrument, outcome, AFTER_SECOND_BEST, now)
 
 
@@ -109,7 +113,7 @@ def _failed(instrument: Instrument, outcome: Outcome, now: datetime) -> bool:
     instrument.status = "failed" if has_prices else outcome.status
     _try_again(instrument, outcome, AFTER_FAILURE, now)
     sentences = [outcome.reason, has_prices and KEPT, instrument.next_fetch_at and NEXT_TRY]
-    instrument.status_reason = " ".join(sentence for sentence in sentences if sentence)
+    instrument.status_reason = _storable(" ".join(sentence for sentence in sentences if sentence))
     return not has_prices and instrument.status != before
 
 
@@ -120,3 +124,8 @@ def _try_again(instrument: Instrument, outcome: Outcome, first: timedelta, now: 
     wait = backoff(instrument.fetch_attempts, jitter, first, outcome.retry_after)
     # A ticker that nobody knows is asked for again by the nightly run only.
     instrument.next_fetch_at = None if outcome.status == "unknown" else now + wait
+
+
+def _storable(said: str) -> str:
+    """Return it without what no PostgreSQL text can hold, such as NUL: a source may say anything."""
+    return "".join(character if character.isprintable() else " " for character in said).strip()

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, insert, text
 
-from api.openapi import COMMITTED
+from api.specification import COMMITTED
 from tailwatch.db.models import Instrument, PriceBar
 from tailwatch.db.session import transaction
 from tests.integration.api.conftest import app  # noqa: F401 - a fixture

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy import create_engine, insert
 
-from api.openapi import COMMITTED
+from api.specification import COMMITTED
 from tailwatch import accounts
 from tailwatch.db.models import Portfolio
 from tailwatch.db.session import sqlalchemy_url, transaction

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from tailwatch.errors import SourceUnreachableError
+from tailwatch.errors import BadAnswerError, SourceUnreachableError
 from tailwatch.market.sources import PriceHistory
 
 NAME: Final = "yahoo"
@@ -45,7 +45,11 @@ class YahooSource:
         from tailwatch.market.yahoo import answer, client  # noqa: PLC0415 - see above
 
         raw = client.ask(ticker, self._timeout, self._base_url)
-        return answer.read(ticker, raw, start, now)
+        try:
+            return answer.read(ticker, raw, start, now)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # Of another shape than any seen so far; typed, so that the next source is asked.
+            raise BadAnswerError(f"Yahoo's answer for {ticker} could not be used ({type(error).__name__}).") from error
 
 
 def connect(url: str, seconds: float = CONNECT_SECONDS) -> None:

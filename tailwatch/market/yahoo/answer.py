@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -18,6 +19,10 @@ _SOURCE: Final = "yahoo"
 _CURRENCY: Final = re.compile("[A-Za-z]{3}")
 #: Yahoo's prices are single-precision floats written out: 129.92999267578125 was 129.93.
 _SIGNIFICANT_DIGITS: Final = 7
+#: New shares for one old share, and the other way round; what is beyond is a mistake.
+_LARGEST_SPLIT: Final = 1e6
+#: Of PostgreSQL's bigint. A volume that overflowed is negative.
+_LARGEST_VOLUME: Final = 2**63 - 1
 
 
 def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistory:
@@ -26,7 +31,7 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
     Days without a price, and the day of a session that is still open, are left out.
 
     Raises:
-        BadAnswerError: it is about another symbol, has no currency or no finished session.
+        BadAnswerError: it is about another symbol, has no currency, no finished session or a split that cannot be.
     """
     symbol = str(raw.meta["symbol"] or "").upper()
     if symbol != ticker:
@@ -40,7 +45,7 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
     frame = raw.frame[(raw.frame["Close"] > 0) & (raw.frame["Adj Close"] > 0)]
     open_day = _open_day(raw.meta, frame, now)
     bars = [
-        Bar(day, _price(close), _price(adjusted), int(volume))
+        Bar(day, _price(close), _price(adjusted), int(volume) if 0 <= volume <= _LARGEST_VOLUME else None)
         for day, close, adjusted, volume in zip(
             _days(frame), frame["Close"], frame["Adj Close"], frame["Volume"], strict=True
         )
@@ -55,12 +60,18 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
         name=raw.meta["longName"] or raw.meta["shortName"],
         since=start,
         bars=bars,
-        splits=[
-            (day, round(Decimal(ratio), 10))
-            for day, ratio in zip(_days(raw.frame), raw.frame["Stock Splits"], strict=True)
-            if ratio not in {0, 1}
-        ],
+        splits=list(_splits(ticker, raw.frame)),
     )
+
+
+def _splits(ticker: str, frame: pd.DataFrame) -> Iterator[tuple[date, Decimal]]:
+    for day, ratio in zip(_days(frame), frame["Stock Splits"], strict=True):
+        if ratio in {0, 1}:
+            continue
+        if not 1 / _LARGEST_SPLIT <= ratio <= _LARGEST_SPLIT:
+            # To leave it out could be as wrong as to take it: every older quantity rests on it.
+            raise BadAnswerError(f"Yahoo gave {ticker} a split of {ratio:g} on {day}; nothing was taken.")
+        yield day, round(Decimal(ratio), 10)
 
 
 def _open_day(meta: dict[str, Any], frame: pd.DataFrame, now: datetime) -> date | None:

@@ -8,15 +8,19 @@ of cookie; and prices are at /v8/finance/chart/TICKER.
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import time
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
+import psutil
 import yfinance as yf
 from curl_cffi import requests
 from curl_cffi.requests.exceptions import ConnectionError as CurlConnectionError
@@ -35,6 +39,8 @@ from tailwatch.errors import (
 
 #: Yahoo mostly says 429 without a time; a quarter of an hour is soon enough then.
 REFUSED_SECONDS: Final = 900.0
+#: Whatever time it says, the next night asks again.
+LONGEST_REFUSAL_SECONDS: Final = 86_400.0
 META: Final = ("symbol", "currency", "longName", "shortName", "currentTradingPeriod")
 CHART_PATH: Final = "/v8/finance/chart/"
 HTTP_NOT_FOUND: Final = 404
@@ -43,8 +49,24 @@ HTTP_SERVER_ERROR: Final = 500
 
 # Raise instead of logging and returning an empty table.
 YfConfig.debug.hide_exceptions = False
+_CACHE_PREFIX: Final = "tailwatch-yfinance-"
+
+
+def _cache_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for this process alone, and remove those of processes that are no more.
+
+    Celery ends its children without the clean-up that Python does at exit, and each leaves 100 kB behind.
+    """
+    running = set(psutil.pids())
+    for left in Path(tempfile.gettempdir()).glob(f"{_CACHE_PREFIX}*"):
+        pid = left.name.removeprefix(_CACHE_PREFIX).partition("-")[0]
+        if pid.isdecimal() and int(pid) not in running:
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{_CACHE_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
+
+
 # yfinance keeps the cookie in an SQLite file, by default one for all processes, which then lock each other out.
-_cache = tempfile.TemporaryDirectory(prefix="tailwatch-yfinance-", ignore_cleanup_errors=True)
+_cache = _cache_folder()
 yf.set_tz_cache_location(_cache.name)
 
 
@@ -126,6 +148,7 @@ class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
     def start(self, seconds: float) -> None:
         """Give the requests that follow `seconds` together."""
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
+        self._retry_after = REFUSED_SECONDS
 
     def refusal(self) -> SourceRefusedError:
         """Return the failure that the last status 429 was."""
@@ -157,7 +180,7 @@ class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
             raise BadAnswerError(f"Yahoo failed to answer for {ticker} (status {response.status_code}).")
         if response.status_code == HTTP_TOO_MANY_REQUESTS:
             told = response.headers.get("Retry-After") or ""
-            self._retry_after = float(told) if told.isdecimal() else REFUSED_SECONDS
+            self._retry_after = min(float(told), LONGEST_REFUSAL_SECONDS) if told.isdecimal() else REFUSED_SECONDS
 
 
 def _error_code(response: Any) -> str | None:

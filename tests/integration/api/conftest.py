@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
-from api.limits import limiter
+from api.limits import sign_ins, writes
 from tests.integration.api.support import Browser, Caller, application, forget_settings
 
 
@@ -18,7 +18,8 @@ def app(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("REDIS_URL", redis_url)
     forget_settings()
     made = application()
-    limiter.reset()
+    for limiter in (sign_ins, writes):
+        limiter.reset()
     yield made
     forget_settings()
 
