@@ -77,8 +77,11 @@ def _run(command: Sequence[str]) -> NoReturn:
 
 
 def _watch(command: Sequence[str], how: signal.Signals, parent: int) -> int:
+    # Held back until there is somebody to pass them on to: one that came now would end this process, not the command.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         _run(command)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -86,6 +89,7 @@ def _watch(command: Sequence[str], how: signal.Signals, parent: int) -> int:
 
     for number in _PASSED_ON:
         signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
     told = False
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)

@@ -61,21 +61,14 @@ def test_valkey_down_at_the_post_loses_nothing(product: Product, portfolio_id: i
 
 
 def test_a_worker_killed_in_mid_computation(product: Product, portfolio_id: int) -> None:
-    # The row lock keeps the worker from finishing, so that it is surely in the middle when it is killed.
     with product.engine.begin() as connection:
-        connection.execute(text("SELECT 1 FROM portfolios WHERE id = :id FOR NO KEY UPDATE"), {"id": portfolio_id})
-        revision = connection.scalar(
-            text("UPDATE portfolios SET revision = revision + 1 WHERE id = :id RETURNING revision"),
-            {"id": portfolio_id},
-        )
-        connection.commit()
-    with product.engine.begin() as connection:
-        connection.execute(text("SELECT 1 FROM risk_snapshots LIMIT 1"))
-        connection.execute(text("LOCK TABLE risk_snapshots IN SHARE MODE"))
+        # Whoever loads a portfolio waits for this lock, so the worker is surely in the middle when it is killed.
+        connection.execute(text("LOCK TABLE splits IN ACCESS EXCLUSIVE MODE"))
+        revision = product.trade(portfolio_id)["revision"]
         wait_until(lambda: computing(product, portfolio_id), "a worker is at it")
         product.kill("interactive")
-    assert product.risk(portfolio_id)["revision"] < revision
     product.start("interactive")
+    assert product.risk(portfolio_id)["revision"] < revision
     product.wait_fresh(portfolio_id, revision, seconds=30)
 
 
