@@ -61,7 +61,7 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
     holdings = {h.ticker: h for h in loaded.holdings}
     body["positions"] = [p | exact_figures(holdings[p["ticker"]], values) for p in body["positions"]]
     # The exact figures and identities take the place of the report's floats.
-    body |= columns | {"nav": plain(nav), "gross": plain(gross)}
+    body |= columns | {"nav": plain(nav), "gross": plain(gross), "cash": "0"}
     return columns | {
         "positions": len(loaded.holdings),
         "pending_positions": sum(position.status is Status.PENDING for position in unmodelled),

@@ -170,7 +170,7 @@ class Risk(TailFigures):
     base_currency: str | None
     nav: Exact | None
     gross: Exact | None
-    cash: float | None
+    cash: Exact | None
     method: Method | None = Field(description="Of the headline figures.")
     requested_method: Method | None = Field(
         description="As the settings have it; if another was used, a warning says why."

@@ -1056,7 +1056,7 @@ export type Risk = {
     /**
      * Cash
      */
-    cash: number | null;
+    cash: string | null;
     /**
      * Method
      *
