@@ -46,9 +46,9 @@ _UPSERT = text(
 
 _DELETE_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND NOT day = ANY(CAST(:days AS date[]))")
 
-# A source without a list of splits has prices that later splits have not touched; known are those of a source that has
-# been taken out of the settings.
-_DELETE_LATER_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND source <> :source AND day > :last")
+# What a source without a list of splits gives ends before these, so it is not adjusted for them. They are known
+# from a source that has been taken out of the settings.
+_DELETE_LATER_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND day > :last")
 
 _UPSERT_SPLITS = text(
     """

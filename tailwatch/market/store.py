@@ -67,7 +67,10 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         sqlalchemy.exc.DBAPIError: the connection is lost, and the caller's transaction with it.
     """
     # Not FOR UPDATE, which would keep every trade in this instrument waiting: its foreign key wants to share the key.
-    instrument = session.get_one(Instrument, instrument_id, with_for_update={"key_share": True})
+    instrument = session.get(Instrument, instrument_id, with_for_update={"key_share": True})
+    if instrument is None:
+        # Deleted while its prices were on their way.
+        return False
     instrument.last_fetched_at, instrument.fetch_queued_at = now, None
     history = outcome.history
     if history is None:

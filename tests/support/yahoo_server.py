@@ -22,6 +22,8 @@ import numpy as np
 
 from tailwatch.market import sample
 
+#: What the hosts of cookie and crumb may do instead of their work.
+AccessFault = Literal["refuse", "break", "hang", "drop"]
 Fault = Literal[
     "refuse",  # 429
     "break",  # 500 with an HTML page
@@ -34,6 +36,10 @@ Fault = Literal[
     "nan",  # two finished days with a null each: the last but one close, the adjusted close before it
     "other symbol",
     "no currency",
+    "overflow",  # a volume past 64 bits on the last day, a negative one the day before
+    "no such split",  # four new shares for nothing
+    "odd hours",  # trading hours of another shape
+    "odd name",  # a number, and a text that no database takes
 ]
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -82,6 +88,7 @@ class YahooServer:
         faults: By symbol; `everything` is for every chart.
         now: Decides which session is open.
         tells_hours: Whether a chart says when the session ends.
+        access_faults: By path: `/` gives the cookie, `/v1/test/getcrumb` the crumb, `/consent` the other cookie.
         requests: (path, query) of each request that came, in order.
     """
 
@@ -92,11 +99,12 @@ class YahooServer:
         self.retry_after: str | None = None
         self.now = EVENING
         self.tells_hours = True
+        self.access_faults: dict[str, AccessFault] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.stopping = threading.Event()
         self.url = ""
 
-    def list(self, *tickers: str) -> None:
+    def knows(self, *tickers: str) -> None:
         for ticker in tickers:
             self.listings[ticker] = sample_listing(ticker)
 
@@ -123,6 +131,7 @@ class YahooServer:
             "currency": None if fault == "no currency" else listing.currency,
             "symbol": "OTHER" if fault == "other symbol" else symbol,
             "longName": listing.name,
+            "shortName": symbol,
             "instrumentType": "EQUITY",
             "exchangeTimezoneName": str(listing.time_zone),
             "gmtoffset": -18000,
@@ -139,16 +148,22 @@ class YahooServer:
                     "denominator": old,
                     "splitRatio": f"{new}:{old}",
                 }
-                for day, new, old in listing.splits
+                for day, new, old in (*listing.splits, *([(shown[-1][0], 4, 0)] if fault == "no such split" else []))
             }
         }
-        quote = {
+        quote: dict[str, list[Any]] = {
             "open": closes,
             "high": closes,
             "low": closes,
             "close": closes,
             "volume": [None if close is None else 1000 for close in closes],
         }
+        if fault == "overflow":
+            quote["volume"][-2:] = [-5, 10**30]
+        if fault == "odd hours":
+            meta["currentTradingPeriod"] = "9:30 to 16:00"
+        if fault == "odd name":
+            meta |= {"longName": 5, "shortName": "Coca\0Cola"}
         result: dict[str, Any] = {"meta": meta, "indicators": {"quote": [{}]}}
         if shown:
             result |= {
@@ -192,7 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         path = unquote(parts.path)
         self.yahoo.requests.append((path, query))
-        if path.startswith("/v8/finance/chart/"):
+        fault = self.yahoo.access_faults.get(path or "/")
+        if fault is not None:
+            self._refuse_access(fault)
+        elif path.startswith("/v8/finance/chart/"):
             self._chart(path.rsplit("/", 1)[1], query)
         elif path == "/v1/test/getcrumb":
             self._send(HTTPStatus.OK, CRUMB.encode(), "text/plain")
@@ -201,6 +219,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND, b"", "text/html", {"Set-Cookie": "A3=cookie; Path=/"})
         else:
             self._send(HTTPStatus.NOT_FOUND, b"<html></html>", "text/html")
+
+    def _refuse_access(self, fault: AccessFault) -> None:
+        if fault == "refuse":
+            self._send(HTTPStatus.TOO_MANY_REQUESTS, b"Too Many Requests\r\n", "text/html")
+        elif fault == "break":
+            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, b"<html>oops</html>", "text/html")
+        else:
+            if fault == "hang":
+                self.yahoo.stopping.wait()
+            self.close_connection = True
 
     def _chart(self, symbol: str, query: dict[str, str]) -> None:
         fault = self.yahoo.everything or self.yahoo.faults.get(symbol)

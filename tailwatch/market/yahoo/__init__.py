@@ -49,7 +49,8 @@ class YahooSource:
             return answer.read(ticker, raw, start, now)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # Of another shape than any seen so far; typed, so that the next source is asked.
-            raise BadAnswerError(f"Yahoo's answer for {ticker} could not be used ({type(error).__name__}).") from error
+            kind = type(error).__name__
+            raise BadAnswerError(f"Yahoo's answer for {ticker} could not be used ({kind}).") from error
 
 
 def connect(url: str, seconds: float = CONNECT_SECONDS) -> None:

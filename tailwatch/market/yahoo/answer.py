@@ -17,6 +17,7 @@ from tailwatch.market.yahoo.client import RawAnswer
 _SOURCE: Final = "yahoo"
 #: USD, and GBp for pence.
 _CURRENCY: Final = re.compile("[A-Za-z]{3}")
+_NAMES: Final = ("longName", "shortName")
 #: Yahoo's prices are single-precision floats written out: 129.92999267578125 was 129.93.
 _SIGNIFICANT_DIGITS: Final = 7
 #: New shares for one old share, and the other way round; what is beyond is a mistake.
@@ -57,7 +58,7 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
         ticker=ticker,
         source=_SOURCE,
         currency=currency,
-        name=raw.meta["longName"] or raw.meta["shortName"],
+        name=next((name for key in _NAMES if isinstance(name := raw.meta[key], str) and name), None),
         since=start,
         bars=bars,
         splits=list(_splits(ticker, raw.frame)),

@@ -148,7 +148,6 @@ class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
     def start(self, seconds: float) -> None:
         """Give the requests that follow `seconds` together."""
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
-        self._retry_after = REFUSED_SECONDS
 
     def refusal(self) -> SourceRefusedError:
         """Return the failure that the last status 429 was."""

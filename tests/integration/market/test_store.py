@@ -232,6 +232,55 @@ def test_a_ticker_that_is_suddenly_unknown_keeps_its_prices(engine: Engine, keep
     )
 
 
+def test_a_ticker_that_only_a_later_source_still_knows_says_so_and_waits_for_the_night(
+    engine: Engine, keep: Callable[..., bool]
+) -> None:
+    """Yahoo forgets what is delisted; the sample does not, and is no better than what is there."""
+    keep(served("1", "2"))
+    assert keep(served("7", "8", source="sample")) is False
+    assert closes(engine) == [1, 2]
+    state = instrument(engine)
+    assert (state.status, state.next_fetch_at) == ("failed", None)
+    assert state.status_reason == "The source yahoo does not know KO any more. Its last prices stay in use."
+
+
+def test_the_same_numbers_in_another_currency_are_a_change(engine: Engine, keep: Callable[..., bool]) -> None:
+    keep(served("10", currency="GBP"))
+    assert keep(served("10", currency="GBp")) is True
+    assert instrument(engine).currency == "GBp"
+    assert keep(served("10", currency="GBp")) is False
+
+
+@pytest.mark.parametrize("said", ["a\0b", "a\ud800b", "a\nb"])
+def test_what_a_source_says_can_be_stored_whatever_it_is(
+    engine: Engine, keep: Callable[..., bool], said: str
+) -> None:
+    assert keep(served("10", name=said, reason=said)) is True
+    state = instrument(engine)
+    assert (state.name, (state.status_reason or "")[:4]) == ("a b", "a b ")
+    keep(Outcome("failed", None, said))
+    assert (instrument(engine).status_reason or "").startswith("a b Its last prices")
+
+
+@pytest.mark.parametrize("said", [None, "", "\0", " "])
+def test_a_name_once_known_stays(engine: Engine, keep: Callable[..., bool], said: str | None) -> None:
+    keep(served("10"))
+    keep(served("10", name=said))
+    assert instrument(engine).name == "Coca-Cola"
+
+
+def test_splits_after_the_last_price_of_a_source_that_knows_none_are_not_applied_to_it(
+    engine: Engine, keep: Callable[..., bool]
+) -> None:
+    """Yahoo's split of June is not in the sample's prices of January; shares booked before it stay as they were."""
+    later = date(2024, 6, 1)
+    keep(served("30", splits=[(FIRST, D(2)), (later, D(3))]))
+    only_sample = SourceChain([SampleSource()])
+    assert keep(served("30", source="sample", splits=None), chain=only_sample) is True
+    assert splits(engine) == [(FIRST, 2, "yahoo")]
+    assert keep(served("30", source="sample", splits=None), chain=only_sample) is False
+
+
 def test_splits_follow_the_source_and_a_source_without_any_says_nothing(
     engine: Engine, keep: Callable[..., bool]
 ) -> None:
@@ -247,6 +296,21 @@ def test_splits_follow_the_source_and_a_source_without_any_says_nothing(
     assert keep(served("1", splits=[(FIRST, D(3))])) is True
     assert keep(served("1", splits=[])) is True
     assert splits(engine) == []
+
+
+@pytest.mark.parametrize("column", ["close", "adjusted_close"])
+@pytest.mark.parametrize("bad", ["NaN", "sNaN", "Infinity", "-Infinity", "-1", "0", "1e20"])
+def test_no_price_that_is_none_gets_into_the_database(
+    engine: Engine, keep: Callable[..., bool], bad: str, column: str
+) -> None:
+    keep(served("10", "11"))
+    first, second = history("10", "11").bars
+    broken = replace(second, close=D(bad)) if column == "close" else replace(second, adjusted_close=D(bad))
+    assert keep(served(bars=[first, broken])) is False
+    assert closes(engine) == [10, 11], "the answer is refused as a whole, and what was there stays"
+    state = instrument(engine)
+    assert (state.status, state.source) == ("failed", "yahoo")
+    assert "could not be stored" in (state.status_reason or "")
 
 
 def test_prices_that_the_database_refuses_fail_their_ticker_alone(engine: Engine) -> None:
@@ -344,7 +408,7 @@ def test_yahoo_serves_refuses_for_an_hour_and_is_back(engine: Engine, yahoo: Yah
     def chain() -> SourceChain:
         return SourceChain([YahooSource(10, yahoo.url), SampleSource()])
 
-    yahoo.list("KO")
+    yahoo.knows("KO")
     yahoo.everything = "refuse"
     assert fetch(engine, chain(), "KO") == {"KO": True}
     state = instrument(engine)
@@ -367,7 +431,7 @@ def test_yahoo_serves_refuses_for_an_hour_and_is_back(engine: Engine, yahoo: Yah
 
 
 def test_one_dead_ticker_stands_in_nobodys_way(engine: Engine, yahoo: YahooServer) -> None:
-    yahoo.list("AAPL", "KO", "XOM")
+    yahoo.knows("AAPL", "KO", "XOM")
     yahoo.faults["KO"] = "break"
     chain = SourceChain([YahooSource(10, yahoo.url)])
     assert fetch(engine, chain, "AAPL", "KO", "NOSUCH", "XOM") == dict.fromkeys(("AAPL", "KO", "NOSUCH", "XOM"), True)

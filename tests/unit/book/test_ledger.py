@@ -40,7 +40,7 @@ def book(*trades: TradeLine, splits: Iterable[SplitEvent] = ()) -> Position:
 
 def test_a_purchase_costs_its_amount_and_its_fee() -> None:
     position = book(trade("10", "62.609", "1.5"))
-    assert (position.quantity, position.total_cost, position.fees) == (10, D("627.59"), D("1.5"))
+    assert (position.quantity, position.total_cost, position.fees) == (D(10), D("627.59"), D("1.5"))
     assert position.average_cost == D("62.759")
     assert position.realized_pnl == 0
 
@@ -55,9 +55,9 @@ def test_purchases_average_and_a_sale_leaves_the_average() -> None:
 
 def test_a_short_sale_brings_its_proceeds_after_fees_and_covering_it_realises_the_rest() -> None:
     short = book(trade("-10", "50", "5"))
-    assert (short.quantity, short.total_cost, short.average_cost) == (-10, -495, D("49.5"))
+    assert (short.quantity, short.total_cost, short.average_cost) == (D(-10), D(-495), D("49.5"))
     covered = book(trade("-10", "50", "5", number=1), trade("10", "40", "5", number=2))
-    assert (covered.quantity, covered.total_cost, covered.average_cost) == (0, 0, None)
+    assert (covered.quantity, covered.total_cost, covered.average_cost) == (D(0), D(0), None)
     assert covered.realized_pnl == 100 - 10
 
 
@@ -73,7 +73,7 @@ def test_a_trade_through_zero_closes_one_side_and_opens_the_other(sign: int) -> 
 def test_a_third_of_a_share_is_sold_without_leaving_dust() -> None:
     thirds = [trade("-0.3333333333", "9", number=number) for number in (2, 3, 4)]
     position = book(trade("0.9999999999", "7", number=1), *thirds)
-    assert (position.quantity, position.total_cost, position.average_cost) == (0, 0, None)
+    assert (position.quantity, position.total_cost, position.average_cost) == (D(0), D(0), None)
     assert position.realized_pnl == D("0.9999999999") * 2
 
 
@@ -82,7 +82,7 @@ def test_the_largest_amounts_keep_their_last_digit() -> None:
     position = book(trade(quantity, "999999999999", fee))
     assert position.total_cost == D("999999999998000000000101")
     closed = book(trade(quantity, price, number=1), trade(f"-{quantity}", price, number=2))
-    assert (closed.quantity, closed.total_cost, closed.realized_pnl) == (0, 0, 0)
+    assert (closed.quantity, closed.total_cost, closed.realized_pnl) == (D(0), D(0), D(0))
 
 
 def test_time_orders_trades_and_the_id_does_among_equals() -> None:
@@ -97,12 +97,12 @@ def test_time_orders_trades_and_the_id_does_among_equals() -> None:
 
 def test_positions_come_by_ticker_and_closed_ones_stay() -> None:
     found = positions([trade("1", "2", ticker="XOM"), trade("1", "2"), trade("-1", "3", number=2)])
-    assert [(p.ticker, p.quantity, p.realized_pnl) for p in found] == [("KO", 0, 1), ("XOM", 1, 0)]
+    assert [(p.ticker, p.quantity, p.realized_pnl) for p in found] == [("KO", D(0), D(1)), ("XOM", D(1), D(0))]
 
 
 def test_trades_in_several_currencies_keep_the_quantity_and_say_so() -> None:
     position = book(trade("10", "50", number=1), trade("-4", "45", currency="EUR", number=2))
-    assert (position.quantity, position.currency, position.mixed_currencies) == (6, "USD", True)
+    assert (position.quantity, position.currency, position.mixed_currencies) == (D(6), "USD", True)
     assert not book(trade("10", "50")).mixed_currencies
 
 
@@ -140,7 +140,7 @@ def test_what_was_closed_before_a_split_is_nothing_after_it() -> None:
     split = SplitEvent(NOON.date() + timedelta(days=1), D("0.1428571429"))
     lots = [trade("10", "7", number=1), trade("5", "7", number=2), trade("-15", "8", number=3)]
     position = book(*lots, splits=[split])
-    assert (position.quantity, position.total_cost, position.realized_pnl) == (0, 0, 15)
+    assert (position.quantity, position.total_cost, position.realized_pnl) == (D(0), D(0), D(15))
     assert quantity_today([(line.executed_at.date(), line.quantity) for line in lots], [split]) == 0
 
 
@@ -151,7 +151,7 @@ def test_the_remainder_of_a_split_goes_with_the_last_share_that_can_be_sold() ->
         trade("-3.3333333333", "10", number=2, at=NOON + timedelta(days=2)),
         splits=[split],
     )
-    assert (position.quantity, position.total_cost) == (0, 0)
+    assert (position.quantity, position.total_cost) == (D(0), D(0))
     assert position.realized_pnl == D("33.333333333") - 30
 
 
@@ -184,9 +184,18 @@ def test_the_quantity_is_the_sum_of_the_trades(trades: list[TradeLine]) -> None:
         assert position.quantity == sum(t.quantity for t in trades if t.ticker == position.ticker)
 
 
-@given(books(), amounts)
-def test_profit_is_market_value_less_net_cash_paid(trades: list[TradeLine], price: Decimal) -> None:
-    for position in positions(trades):
+ratios = st.sampled_from(["2", "4", "1.5", "0.1", "0.3333333333", "0.1428571429", "1.281"]).map(D)
+split_lists = st.dictionaries(st.integers(-1, 7), ratios, max_size=4).map(
+    lambda found: [SplitEvent(NOON.date() + timedelta(days=day), ratio) for day, ratio in found.items()]
+)
+
+
+@given(books(), amounts, split_lists)
+def test_profit_is_market_value_less_net_cash_paid(
+    trades: list[TradeLine], price: Decimal, splits: list[SplitEvent]
+) -> None:
+    """Whatever is split in between: a split moves no money."""
+    for position in positions(trades, {"KO": splits, "XOM": splits}):
         paid = sum(t.quantity * t.price + t.fee for t in trades if t.ticker == position.ticker)
         unrealized = position.quantity * price - position.total_cost
         assert abs(position.realized_pnl + unrealized - (position.quantity * price - paid)) <= LAST_PLACE

@@ -42,10 +42,10 @@ def test_a_holding_is_quantity_times_price() -> None:
     [holding] = found.items
     assert holding.market_value == D("626.09")
     assert holding.unrealized_pnl == D("26.09")
-    assert (holding.weight, holding.status, holding.reason) == (1, "ok", None)
+    assert (holding.weight, holding.status, holding.reason) == (D(1), "ok", None)
     assert found.as_of == date(2022, 12, 28)
-    assert (found.totals.cost, found.totals.market_value) == (600, D("626.09"))
-    assert (found.totals.unrealized_pnl, found.totals.realized_pnl) == (D("26.09"), 5)
+    assert (found.totals.cost, found.totals.market_value) == (D(600), D("626.09"))
+    assert (found.totals.unrealized_pnl, found.totals.realized_pnl) == (D("26.09"), D(5))
     assert found.totals.missing == ()
 
 
@@ -79,7 +79,7 @@ def test_a_position_without_a_price_is_there_without_a_value(status: str, reason
     assert missing.position.total_cost == 600
     assert (missing.status, missing.reason) == (status, told)
     assert valued.weight == 1
-    assert (found.totals.market_value, found.totals.cost, found.totals.missing) == (1000, 600, ("KO",))
+    assert (found.totals.market_value, found.totals.cost, found.totals.missing) == (D(1000), D(600), ("KO",))
 
 
 def test_old_prices_of_a_failed_fetch_stay_in_use_and_say_why() -> None:
@@ -93,7 +93,7 @@ def test_another_currency_is_valued_in_its_own_and_out_of_the_totals() -> None:
     assert holding.market_value == D("626.09")
     assert (holding.status, holding.weight) == ("excluded", None)
     assert "EUR" in (holding.reason or "")
-    assert (found.totals.market_value, found.totals.cost, found.totals.realized_pnl) == (0, 0, 0)
+    assert (found.totals.market_value, found.totals.cost, found.totals.realized_pnl) == (D(0), D(0), D(0))
     assert found.totals.missing == ("KO",)
 
 
@@ -108,14 +108,14 @@ def test_mixed_currencies_have_no_profit_and_are_out_of_the_totals() -> None:
     found = value([mixed], {"KO": quote()}, "USD")
     [holding] = found.items
     assert (holding.unrealized_pnl, holding.weight, holding.status) == (None, None, "excluded")
-    assert (found.totals.market_value, found.totals.realized_pnl, found.totals.missing) == (0, 0, ("KO",))
+    assert (found.totals.market_value, found.totals.realized_pnl, found.totals.missing) == (D(0), D(0), ("KO",))
 
 
 def test_a_closed_position_is_worth_nothing_and_needs_no_price() -> None:
     found = value([position(quantity="0", cost="0")], {"KO": quote(None, status="unknown", reason="?")}, "USD")
     [holding] = found.items
-    assert (holding.market_value, holding.unrealized_pnl) == (0, 0)
-    assert (found.totals.realized_pnl, found.totals.missing, found.as_of) == (5, (), None)
+    assert (holding.market_value, holding.unrealized_pnl) == (D(0), D(0))
+    assert (found.totals.realized_pnl, found.totals.missing, found.as_of) == (D(5), (), None)
 
 
 held = st.builds(
@@ -144,7 +144,7 @@ def test_the_totals_are_the_sums_of_what_is_shown(drawn: list[tuple[Position, st
     assert found.totals.market_value == sum(h.market_value or 0 for h in in_base)
     assert found.totals.unrealized_pnl == found.totals.market_value - found.totals.cost
     weights = [h.weight for h in found.items if h.weight is not None]
-    assert not weights or abs(sum(weights) - 1) < D("1e-8")
+    assert not weights or abs(sum(weights, D(0)) - 1) < D("1e-8")
     for holding in found.items:
         assert holding.market_value is not None or holding.reason, "no value without a reason"
     valued = {h.position.ticker for h in in_base}

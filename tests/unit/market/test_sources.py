@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from traceback import walk_tb
 
 import pytest
 
@@ -93,6 +94,14 @@ def test_a_source_that_is_away_or_refuses_is_asked_once_a_run(failure: PriceSour
     reasons = {chain.fetch(ticker, START, NOW).reason for ticker in ("KO", "PEP", "XOM")}
     assert (yahoo.asked, sample.asked) == (["KO"], ["KO", "PEP", "XOM"])
     assert reasons == {str(failure)}
+
+
+def test_a_failure_told_of_a_thousand_tickers_does_not_grow() -> None:
+    failure = SourceRefusedError()
+    chain = SourceChain([Source("yahoo", always(failure))])
+    for number in range(1000):
+        chain.fetch(str(number), START, NOW)
+    assert len(list(walk_tb(failure.__traceback__))) < 10
 
 
 def test_two_timeouts_in_a_row_end_the_asking_and_one_does_not() -> None:
