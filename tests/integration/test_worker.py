@@ -9,13 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import Engine, text
 
-from tailwatch import accounts, demo, refresh
+from tailwatch import accounts, demo, live, refresh
 from tailwatch.db.models import Portfolio, Trade
 from tailwatch.db.session import get_engine, transaction
 from tailwatch.market.instruments import ensure_instruments
 from tailwatch.settings import get_settings
+from tests.support.waiting import wait_until
 from worker.tasks import prices, risk, upkeep
 
 
@@ -25,12 +27,13 @@ def process(monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str) 
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PRICE_SOURCES", "sample")
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+    caches = (get_settings, get_engine, live.client)
+    for cached in caches:
+        cached.cache_clear()
     yield
     get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,33 @@ def test_a_new_name_shows_as_pending_and_then_with_its_risk(engine: Engine, demo
     known = next(p for p in body(engine, demo_id)["positions"] if p["ticker"] == "KO")
     assert known["status"] == "modelled"
     assert Decimal(known["market_value"]) == Decimal("626.09")
+
+
+def test_pages_hear_how_many_prices_are_there(
+    engine: Engine, demo_id: int, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices, "SAVE_SECONDS", -1.0)
+    listener = redis.Redis.from_url(redis_url).pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(live.CHANNEL)
+    wait_until(lambda: listener.get_message() is None and listener.subscribed, "the subscription stands")
+    prices.fetch_prices(sweep(engine).fetches)
+    heard: list[dict[str, Any]] = []
+
+    def hear() -> bool:
+        message = listener.get_message()
+        if message:
+            heard.append(json.loads(message["data"]))
+        return bool(heard) and heard[-1]["fraction"] == 0.95
+
+    wait_until(hear, "the last but one of twenty")
+    listener.close()
+    assert {(each["kind"], each["portfolio_id"], each["stage"]) for each in heard} == {
+        ("progress", demo_id, "prices")
+    }
+    fractions = [each["fraction"] for each in heard]
+    assert fractions == sorted(fractions)
+    with engine.connect() as connection:
+        assert connection.execute(prices._WAITING).all() == [], "nobody waits any more"
 
 
 def test_a_ticker_that_nobody_knows_is_visible_and_in_the_way_of_nothing(engine: Engine, demo_id: int) -> None:

@@ -11,7 +11,7 @@ import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, text
 
-from tailwatch import refresh
+from tailwatch import live, refresh
 from tailwatch.db.session import get_engine, transaction
 from tailwatch.market import store
 from tailwatch.market.chain import configured_chain
@@ -67,6 +67,31 @@ def save(engine: Engine, outcomes: dict[int, Outcome], chain: SourceChain) -> No
         if outcome.status != "ok":
             log.warning("no prices", instrument_id=instrument_id, status=outcome.status, reason=outcome.reason)
     log.info("prices kept", asked=len(outcomes), changed=len(changed))
+    tell_who_waits(engine)
+
+
+def tell_who_waits(engine: Engine) -> None:
+    """Tell the pages of portfolios that wait for a first price how many of their positions have one."""
+    with engine.connect() as connection:
+        waiting = connection.execute(_WAITING).all()
+    for row in waiting:
+        live.publish(
+            {"kind": "progress", "portfolio_id": row.portfolio_id, "stage": "prices", "fraction": row.fraction}
+        )
+
+
+# Starts from the pending instruments, which are few on any night.
+_WAITING = text(
+    """
+    SELECT portfolio_id, round(count(*) FILTER (WHERE status <> 'pending') / count(*)::numeric, 3)::float8 AS fraction
+    FROM (
+      SELECT DISTINCT t.portfolio_id, i.id, i.status FROM trades t JOIN instruments i ON i.id = t.instrument_id
+      WHERE t.portfolio_id IN (
+        SELECT w.portfolio_id FROM trades w JOIN instruments p ON p.id = w.instrument_id WHERE p.status = 'pending')
+    ) held
+    GROUP BY portfolio_id
+    """
+)
 
 
 @celery_app.task(name=NIGHTLY_PRICES)  # type: ignore[untyped-decorator]
