@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from datetime import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+
+class SecretFiles(EnvSettingsSource):
+    """`NAME_FILE` wherever `NAME` does: the value is what that file holds, without the line's end.
+
+    The way to hand over a secret that `docker inspect`, crash reports and child processes must not show.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        """Return what the file of a field says; see `EnvSettingsSource`.
+
+        Raises:
+            ValueError: both are set, or the file cannot be read; pydantic-settings says which setting it was.
+        """
+        name = field_name.upper()
+        path = os.environ.get(f"{name}_FILE")
+        if not path:
+            return None, field_name, False
+        if os.environ.get(name):
+            raise ValueError(f"{name} and {name}_FILE are both set; keep one of them.")
+        try:
+            return Path(path).read_text().rstrip("\r\n"), field_name, False
+        except OSError as error:
+            raise ValueError(f"{name}_FILE: {path} cannot be read ({error.strerror}).") from error
 
 
 class Settings(BaseSettings):
@@ -18,10 +52,13 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a variable holds a value outside its allowed range.
     """
 
-    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     database_url: str = "postgresql://tailwatch@127.0.0.1:5432/tailwatch"
+    #: Put into `database_url` where that has none, so that an address can stand in the open and the secret in a file.
+    database_password: str | None = Field(default=None, repr=False)
     redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_password: str | None = Field(default=None, repr=False)
 
     price_sources: Annotated[tuple[Literal["yahoo", "sample"], ...], NoDecode] = ("yahoo", "sample")
     price_history_days: int = Field(default=2200, ge=120, le=20_000)
@@ -46,6 +83,29 @@ class Settings(BaseSettings):
     web_concurrency: int = Field(default=2, ge=1, le=64)
     tailwatch_port: int = Field(default=8080, ge=1, le=65_535)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - compose reads .env, not we
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a folder of secrets; ours are named one by one
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from: arguments, then variables, then files that variables name."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _put_passwords_in(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for kind in ("database", "redis"):
+            password = values.get(f"{kind}_password")
+            if password:
+                refuse_weak(f"{kind.upper()}_PASSWORD", password)
+                url = values.get(f"{kind}_url") or cls.model_fields[f"{kind}_url"].default
+                values = values | {f"{kind}_url": with_password(url, password)}
+        return values
+
     @field_validator("price_sources", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
@@ -61,7 +121,45 @@ class Settings(BaseSettings):
         return value
 
 
+#: What people type to get on, and what guides print; longer ones that begin so are as well known.
+_WELL_KNOWN = ("password", "changeme", "change-me", "secret", "tailwatch", "postgres", "redis", "valkey", "example")
+SHORTEST_SECRET = 12
+
+
+def refuse_weak(name: str, secret: str) -> None:
+    """Let only secrets through that nobody guesses.
+
+    Raises:
+        ValueError: the secret is short, one character over and over, or built on a well-known one.
+    """
+    plain = secret.lower()
+    known = next((word for word in _WELL_KNOWN if plain.startswith(word)), None)
+    if len(secret) >= SHORTEST_SECRET and len(set(secret)) > 3 and (known is None or len(plain) > 2 * len(known) + 8):
+        return
+    raise ValueError(
+        f"{name} is too easy to guess. Use at least {SHORTEST_SECRET} random characters, such as the output of: "
+        "openssl rand -hex 24"
+    )
+
+
+def with_password(url: str, password: str) -> str:
+    """Return `url` with `password` in it, or as it is where it has one already."""
+    parts = urlsplit(url)
+    if parts.password is not None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return this process's settings, read once."""
-    return Settings()
+    """Return this process's settings, read once.
+
+    Raises:
+        ValueError: a setting cannot be used; the message says which, and why.
+    """
+    try:
+        return Settings()
+    except SettingsError as error:
+        # pydantic-settings says only which field it was; what is wrong with it stands in the cause.
+        raise ValueError(str(error.__cause__ or error)) from None

@@ -243,6 +243,8 @@ class Portfolio(Base):
     market_revision: Mapped[int] = mapped_column(server_default="0")
     #: What raised `revision` last: trade, settings, manual.
     trigger: Mapped[str] = mapped_column(server_default="trade")
+    #: The request that raised `revision` last, as its answer and the logs name it; None: no request did.
+    request_id: Mapped[str | None] = mapped_column(String(64))
 
     # What the newest snapshot was computed from, set in the transaction of that snapshot.
     done_revision: Mapped[int] = mapped_column(server_default="0")
@@ -379,3 +381,28 @@ class NightlyRun(Base):
     started_at: Mapped[datetime] = _created()
     #: Instruments whose prices were asked for.
     instruments: Mapped[int]
+
+
+class BackupRun(Base):
+    """A scheduled backup: one a day, however many schedulers ask for it."""
+
+    __tablename__ = "backup_runs"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    started_at: Mapped[datetime] = _created()
+    #: None: under way, or failed; `error` tells.
+    finished_at: Mapped[datetime | None]
+    file: Mapped[str | None]
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    error: Mapped[str | None]
+
+
+class Release(Base):
+    """A version of Tailwatch that ran on this database, noted when it first migrated it."""
+
+    __tablename__ = "releases"
+
+    version: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: The schema revision that this version left behind.
+    schema_revision: Mapped[str] = mapped_column(String(32))
+    first_at: Mapped[datetime] = _created()
