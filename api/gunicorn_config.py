@@ -27,7 +27,9 @@ from tailwatch.settings import get_settings
 
 _settings = get_settings()
 
-bind = f"{_settings.tailwatch_host}:{_settings.tailwatch_port}"
+bind = [f"{_settings.tailwatch_host}:{_settings.tailwatch_port}"]
+if _settings.tailwatch_socket is not None:
+    bind.append(f"unix:{_settings.tailwatch_socket}")
 
 # One greenlet a connection: a thousand open pages cost memory, not threads. Requests of a process share its
 # connection pool, and psycopg2 yields to others while it waits (post_fork).

@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 from tailwatch.settings import get_settings
 
 #: Angular puts a hash of the content into these names, so a name never changes its content.
-_HASHED: Final = re.compile(r"-[A-Za-z0-9]{8}\.[a-z0-9]+$")
+_HASHED: Final = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
 _NONCE_PLACE: Final = b"__CSP_NONCE__"
 #: Paths that belong to programs: an unknown one is an error, not the page.
 _NOT_THE_PAGE: Final = ("/api", "/socket.io", "/healthz", "/readyz", "/metrics")

@@ -8,13 +8,15 @@ import threading
 from types import FrameType
 
 import structlog
-from celery.beat import Scheduler, Service
+from celery.beat import Service
 
 from scheduler import dispatcher
+from scheduler.pulse import Pulse, beat_scheduler
 from scheduler.schedule import TIMETABLE
 from tailwatch import logs
 from tailwatch.db.session import get_engine
 from tailwatch.queue import celery_app
+from tailwatch.settings import get_settings
 
 log = structlog.get_logger(__name__)
 
@@ -30,22 +32,23 @@ def main() -> int:
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
 
+    pulse = Pulse(get_settings().health_dir)
     celery_app.conf.beat_schedule = TIMETABLE
     # Beat keeps no file: what must not be missed is asked for every few minutes and decided in the database.
-    beat = Service(celery_app, scheduler_cls=Scheduler, max_interval=5)
+    beat = Service(celery_app, scheduler_cls=beat_scheduler(pulse), max_interval=5)
     workers = [
         threading.Thread(target=beat.start, name="beat", daemon=True),
         threading.Thread(
-            target=dispatcher.run, args=(get_engine(), celery_app, stop), name="dispatcher", daemon=True
+            target=dispatcher.run, args=(get_engine(), celery_app, stop, pulse), name="dispatcher", daemon=True
         ),
     ]
     for worker in workers:
         worker.start()
     log.info("scheduler started")
     while not stop.wait(1.0):
-        dead = [worker.name for worker in workers if not worker.is_alive()]
+        dead = [worker.name for worker in workers if not worker.is_alive()] or pulse.stuck()
         if dead:
-            log.error("a part of the scheduler ended; ending all of it to be started anew", part=dead)
+            log.error("a part of the scheduler ended or is stuck; ending all of it to be started anew", part=dead)
             return 1
     workers[1].join(timeout=5)
     return 0

@@ -19,6 +19,7 @@ from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from scheduler.pulse import Pulse
 from tailwatch import refresh
 from tailwatch.queue import FETCH_PRICES, INTERACTIVE, NIGHTLY, PRICES, REFRESH_RISK
 
@@ -31,17 +32,19 @@ FETCH_CHUNK: Final = 50
 log = structlog.get_logger(__name__)
 
 
-def run(engine: Engine, celery: Celery, stop: threading.Event) -> None:
+def run(engine: Engine, celery: Celery, stop: threading.Event, pulse: Pulse) -> None:
     """Dispatch until `stop` is set, through every restart of PostgreSQL and the broker."""
     last_error = ""
     while not stop.is_set():
         try:
             for _ in wake_ups(engine, stop):
+                pulse.beat("dispatcher")
                 while dispatch(engine, celery, datetime.now(UTC)):
                     pass
                 last_error = ""
         except (DBAPIError, psycopg2.Error, KombuError, OSError) as error:
             # Nothing was marked as queued (the transaction rolled back), so the next sweep finds all of it again.
+            pulse.beat("dispatcher")
             if str(error) != last_error:
                 log.warning("cannot dispatch; trying again every second", error=str(error))
                 last_error = str(error)

@@ -24,6 +24,8 @@ FETCH_PRICES: Final = "prices.fetch"
 NIGHTLY_PRICES: Final = "prices.nightly"
 HOUSEKEEPING: Final = "upkeep.housekeeping"
 PROBE: Final = "upkeep.probe"
+#: Sent by a worker to itself (worker/health.py).
+ANSWER_PROBE: Final = "upkeep.answer_probe"
 
 
 class PromptConnection(Connection):

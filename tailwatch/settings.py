@@ -52,7 +52,15 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a variable holds a value outside its allowed range.
     """
 
-    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=None,
+        extra="ignore",
+        frozen=True,
+        # `NAME=` is how a .env file says "not set".
+        env_ignore_empty=True,
+        # A refused value may be a secret.
+        hide_input_in_errors=True,
+    )
 
     database_url: str = "postgresql://tailwatch@127.0.0.1:5432/tailwatch"
     #: Put into `database_url` where that has none, so that an address can stand in the open and the secret in a file.
@@ -79,7 +87,14 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     prometheus_multiproc_dir: Path | None = None
 
+    #: Programs without a port touch files here while they work, for health checks to look at.
+    health_dir: Path | None = None
+
+    #: What people type to get here, for links on the command line.
+    public_url: str | None = None
     tailwatch_host: str = "127.0.0.1"
+    #: A unix socket to listen on besides, for a web server in front on the same machine.
+    tailwatch_socket: Path | None = None
     web_concurrency: int = Field(default=2, ge=1, le=64)
     tailwatch_port: int = Field(default=8080, ge=1, le=65_535)
 

@@ -10,11 +10,12 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 
 from tailwatch import logs
 from tailwatch.db.session import get_engine
+from tailwatch.queue import QUEUES
 from tailwatch.queue import celery_app as app
-from worker import limits
+from worker import health, limits
 from worker.tasks import prices, risk, upkeep
 
-__all__ = ["app", "prices", "risk", "upkeep"]
+__all__ = ["app", "health", "prices", "risk", "upkeep"]
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -41,5 +42,5 @@ def _own_connections(**_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _say_so(sender: Any, **_: Any) -> None:
     # The first round trip at once, rather than when the timetable next asks for one: readiness waits for it.
-    for queue in sender.app.amqp.queues.consume_from:
+    for queue in set(QUEUES) & set(sender.app.amqp.queues.consume_from):
         upkeep.probe.apply_async((queue,), queue=queue)

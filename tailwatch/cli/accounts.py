@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from tailwatch.cli.context import DataDir, database
+from tailwatch.cli.context import DataDir, database, on_servers_of_others
 from tailwatch.embedded.environment import SetupError
 
 if TYPE_CHECKING:
@@ -93,19 +94,30 @@ def revoke_token(number: Annotated[int, typer.Argument(metavar="ID")], *, data_d
 
 def sign_in_link(*, data_dir: DataDir = None) -> None:
     """Print a link that signs the owner in once."""
-    from tailwatch.embedded import instance, layout
-
-    running = instance.find(layout.resolve(data_dir))
     with database(data_dir, migrated=True):
         from tailwatch import accounts
         from tailwatch.db.session import transaction
 
         with transaction() as session:
             secret = accounts.create_sign_in_link(session, owner(session), datetime.now(UTC))
-    if running is not None:
-        typer.echo(f"{running.url}/sign-in#{secret}")
+    address = _public_address(data_dir)
+    if address is not None:
+        typer.echo(f"{address}/sign-in#{secret}")
     else:
         typer.echo(f"Open this page of your Tailwatch:  /sign-in#{secret}")
+
+
+def _public_address(data_dir: Path | None) -> str | None:
+    from tailwatch.embedded import instance, layout
+    from tailwatch.settings import get_settings
+
+    public = get_settings().public_url
+    if public is not None:
+        return public.rstrip("/")
+    if on_servers_of_others():
+        return None
+    running = instance.find(layout.resolve(data_dir))
+    return None if running is None else running.url
 
 
 @user.command("set-password")

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -134,6 +135,18 @@ def bench(
     if running is not None:
         os.environ.update(running.environment | {"TAILWATCH_URL": running.url})
     os.execv(sys.executable, [sys.executable, str(script), *(arguments or [])])  # noqa: S606 - no shell is the point
+
+
+@app.command("make-secrets", hidden=True)
+def make_secrets(folder: Annotated[Path, typer.Argument(help="Where the services look for them.")]) -> None:
+    """Put the installation's secrets into files, made at random unless the settings give them."""
+    from tailwatch import secret_files
+
+    try:
+        made = secret_files.ensure(folder, os.environ)
+    except secret_files.SecretError as error:
+        raise SetupError(str(error)) from error
+    typer.echo(f"Made: {', '.join(made)}." if made else "Every secret is there.")
 
 
 @app.command()

@@ -16,6 +16,11 @@ DataDir = Annotated[
 ]
 
 
+def on_servers_of_others() -> bool:
+    """Say whether database and broker are kept by somebody else, as in a container: no data folder is looked into."""
+    return bool(os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL"))
+
+
 @contextmanager
 def database(data_dir: Path | None, *, migrated: bool = False) -> Iterator[None]:
     """Make the settings of this process name running servers for the block; start them for it if none run.
@@ -27,13 +32,21 @@ def database(data_dir: Path | None, *, migrated: bool = False) -> Iterator[None]
     Raises:
         SetupError: the servers could not be started.
     """
+    if on_servers_of_others():
+        _migrate_if(migrated)
+        yield
+        return
     from tailwatch.embedded import instance, layout
 
     with instance.servers(layout.resolve(data_dir)) as environment:
         os.environ.update(environment)
-        if migrated:
-            from tailwatch.db import migrate
-            from tailwatch.db.session import get_engine
-
-            migrate.upgrade(get_engine())
+        _migrate_if(migrated)
         yield
+
+
+def _migrate_if(wanted: bool) -> None:
+    if wanted:
+        from tailwatch.db import migrate
+        from tailwatch.db.session import get_engine
+
+        migrate.upgrade(get_engine())

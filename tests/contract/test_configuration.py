@@ -78,4 +78,5 @@ def test_every_task_of_ours_can_be_sent_by_a_name_of_the_queue_module() -> None:
         queue.NIGHTLY_PRICES,
         queue.HOUSEKEEPING,
         queue.PROBE,
+        queue.ANSWER_PROBE,
     }

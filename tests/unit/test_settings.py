@@ -51,7 +51,10 @@ EXAMPLES = {
     "log_format": "json",
     "log_level": "ERROR",
     "prometheus_multiproc_dir": "/metrics",
+    "health_dir": "/health",
+    "public_url": "https://tailwatch.example.org",
     "tailwatch_host": "0.0.0.0",
+    "tailwatch_socket": "/run/api.sock",
 }
 
 
