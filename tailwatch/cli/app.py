@@ -57,6 +57,9 @@ def up(
     ] = "127.0.0.1",
     data_dir: DataDir = None,
     no_demo: Annotated[bool, typer.Option("--no-demo", help="Do not book the demo portfolio.")] = False,
+    no_link: Annotated[
+        bool, typer.Option("--no-link", help="Print no sign-in link: for services, whose output is kept.")
+    ] = False,
 ) -> None:
     """Start everything: database, broker, web server, workers, scheduler. Ctrl-C ends it.
 
@@ -65,7 +68,7 @@ def up(
     from tailwatch.embedded.launcher import Options
     from tailwatch.embedded.launcher import up as launch
 
-    options = Options(host=host, port=port, data_dir=data_dir, demo=not no_demo)
+    options = Options(host=host, port=port, data_dir=data_dir, demo=not no_demo, link=not no_link)
     raise typer.Exit(launch(options, Console(highlight=False)))
 
 
@@ -79,10 +82,17 @@ def run_tests(
         list[str] | None,
         typer.Option(help="Run only this check; can be given several times."),
     ] = None,
+    *,
+    compose: Annotated[
+        bool,
+        typer.Option("--compose", help="Instead: build and run the whole installation under Docker Compose."),
+    ] = False,
 ) -> None:
     """Run all tests and linters, and print one summary."""
-    from tailwatch.cli.checks import run_checks
+    from tailwatch.cli.checks import run_checks, run_compose_checks
 
+    if compose:
+        raise typer.Exit(run_compose_checks())
     raise typer.Exit(run_checks(pytest_arguments or [], only or []))
 
 

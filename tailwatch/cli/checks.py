@@ -76,6 +76,29 @@ def run_checks(pytest_arguments: Sequence[str], only: Sequence[str]) -> int:
     return _summarise(_in_two_lanes(background, tests, console), console)
 
 
+def run_compose_checks() -> int:
+    """Build and run the whole installation under Docker Compose; return 0 if all passed.
+
+    Raises:
+        SetupError: no Docker engine answers, or it has no Compose.
+    """
+    _require_docker()
+    call = Check("compose", "pytest tests/compose", partial(_in_chromium, "tests/compose"))
+    return _summarise([_run(call)], Console(highlight=False))
+
+
+def _require_docker() -> None:
+    hint = "See https://docs.docker.com/engine/install/; everything else is tested by ./run test."
+    if shutil.which("docker") is None:
+        raise SetupError(f"The Compose tests need Docker, and there is no docker command on PATH.\n{hint}")
+    for command, what in (("info", "no Docker engine answers"), ("compose version", "docker has no compose plugin")):
+        done = subprocess.run(
+            ["docker", *command.split()], check=False, capture_output=True, text=True, errors="replace"
+        )
+        if done.returncode:
+            raise SetupError(f"The Compose tests need Docker, but {what}:\n  {done.stderr.strip()}\n{hint}")
+
+
 def _background() -> list[Check]:
     python = partial(_quiet, sys.executable, "-m")
     return [
@@ -89,6 +112,7 @@ def _background() -> list[Check]:
         Check("format", "ruff format --check", partial(python, "ruff", "format", "--check", ".", "run")),
         Check("types", "mypy --strict", partial(python, "mypy")),
         Check("imports", "lint-imports", partial(_quiet, Path(sys.executable).parent / "lint-imports")),
+        Check("containers", "hadolint, docker compose config", _lint_containers),
     ]
 
 
@@ -98,7 +122,7 @@ def _tests() -> list[Check]:
         Check("integration", "pytest tests/integration", partial(_pytest, "tests/integration")),
         Check("contract", "pytest tests/contract", partial(_pytest, "tests/contract")),
         Check("faults", "pytest tests/faults", partial(_pytest, "tests/faults")),
-        Check("browser", "pytest tests/browser", _browser_tests),
+        Check("browser", "pytest tests/browser", partial(_in_chromium, "tests/browser")),
     ]
 
 
@@ -204,7 +228,15 @@ def _lint_page() -> str | None:
     return "\n".join(failure for failure in failures if failure is not None) or None
 
 
-def _browser_tests() -> str | None:
+def _lint_containers() -> str | None:
+    problems = _quiet(Path(sys.executable).parent / "hadolint", "Dockerfile", "frontend/Dockerfile")
+    if problems is None and shutil.which("docker") is not None:
+        # Asks no engine. Without docker, tests/contract/test_compose.py still reads the file.
+        problems = _quiet("docker", "compose", "config", "-q")
+    return problems
+
+
+def _in_chromium(folder: str) -> str | None:
     if not _has_chromium() and not (apt_install(["chromium"]) and _has_chromium()):
         sudo = "" if os.geteuid() == 0 else "sudo "
         raise SetupError(
@@ -212,7 +244,7 @@ def _browser_tests() -> str | None:
             f"  {sudo}apt-get install chromium\n"
             "elsewhere install Chromium or Google Chrome so that `chromium` or `google-chrome` is on PATH."
         )
-    return _pytest("tests/browser")
+    return _pytest(folder)
 
 
 def _has_chromium() -> bool:

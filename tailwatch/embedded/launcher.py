@@ -50,6 +50,8 @@ class Options:
     port: int | None
     data_dir: Path | None
     demo: bool
+    #: Print a link that signs in: not where what is printed is kept, as by systemd.
+    link: bool = True
 
 
 class InterruptedBySignal(BaseException):
@@ -120,7 +122,7 @@ class _Launch:
 
     # --- starting ---
 
-    def _start(self) -> str:
+    def _start(self) -> str | None:
         if self._layout.moved:
             assert self._layout.owner is not None  # noqa: S101 - only another user needs another place
             self._steps.say(
@@ -183,11 +185,12 @@ class _Launch:
             ours["REDIS_URL"] = self._valkey.url
         return os.environ | ours
 
-    def _prepare(self) -> str:
+    def _prepare(self) -> str | None:
         with self._steps.step("Schema, account" + (", demo portfolio" if self._options.demo else "")):
             command = [sys.executable, "-m", "tailwatch.embedded.prepare", "--begun", self._begun.isoformat()]
             options = {
                 "--no-demo": not self._options.demo,
+                "--no-link": not self._options.link,
                 "--schema-is-current": self._schema_is_current(),
                 "--ask-broker": self._valkey is None,
             }
@@ -205,7 +208,7 @@ class _Launch:
                 raise SetupError(last)
         if self._postgres is not None:
             self._schema_note.write_text(_schema_fingerprint())
-        link: str = json.loads(done.stdout)["sign_in_token"]
+        link: str | None = json.loads(done.stdout)["sign_in_token"]
         return link
 
     @property
@@ -235,7 +238,7 @@ class _Launch:
                 raise SetupError(f"Not everything works after {READY_SECONDS:.0f} s. {missing}")
             time.sleep(0.05)
 
-    def _announce(self, link: str) -> None:
+    def _announce(self, link: str | None) -> None:
         environment = self._environment()
         instance.write(
             self._layout,
@@ -248,8 +251,12 @@ class _Launch:
             ),
         )
         self._say(f"\nTailwatch is ready ({time.monotonic() - self._steps.begun:.1f} s). Open:\n")
-        self._say(f"  {self._url}/sign-in#{link}\n")
-        self._say("The link signs you in once; for another: ./run sign-in-link")
+        if link is None:
+            self._say(f"  {self._url}\n")
+            self._say("A link that signs you in once: ./run sign-in-link")
+        else:
+            self._say(f"  {self._url}/sign-in#{link}\n")
+            self._say("The link signs you in once; for another: ./run sign-in-link")
         self._say(f"Logs are in {self._layout.logs}. Ctrl-C ends Tailwatch.")
 
     # --- watching ---

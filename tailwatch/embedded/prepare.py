@@ -22,12 +22,13 @@ from tailwatch.settings import get_settings
 OWNER: Final = "owner@localhost"
 
 
-def prepare(begun: datetime, *, with_demo: bool, schema_is_current: bool) -> str:
-    """Bring the database up to date; return the secret of a one-time link.
+def prepare(begun: datetime, *, with_demo: bool, with_link: bool, schema_is_current: bool) -> str | None:
+    """Bring the database up to date; return the secret of a one-time link, or None where none is wanted.
 
     Args:
         begun: when this start of Tailwatch began.
         with_demo: book the demo portfolio for an owner who has none.
+        with_link: make a one-time link.
         schema_is_current: leave the schema alone.
     """
     if not schema_is_current:
@@ -40,7 +41,7 @@ def prepare(begun: datetime, *, with_demo: bool, schema_is_current: bool) -> str
         owner = accounts.create_owner(session, OWNER)
         if with_demo:
             demo.load(session, owner)
-        link = accounts.create_sign_in_link(session, owner, now)
+        link = accounts.create_sign_in_link(session, owner, now) if with_link else None
         # What answered before this start says nothing about the workers that are starting now.
         session.execute(delete(WorkerHeartbeat).where(WorkerHeartbeat.answered_at < begun))
     return link
@@ -63,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--begun", type=datetime.fromisoformat, required=True)
     parser.add_argument("--no-demo", action="store_true")
+    parser.add_argument("--no-link", action="store_true")
     parser.add_argument("--schema-is-current", action="store_true")
     parser.add_argument("--ask-broker", action="store_true")
     arguments = parser.parse_args()
@@ -71,7 +73,10 @@ def main() -> int:
         return 1
     try:
         link = prepare(
-            arguments.begun, with_demo=not arguments.no_demo, schema_is_current=arguments.schema_is_current
+            arguments.begun,
+            with_demo=not arguments.no_demo,
+            with_link=not arguments.no_link,
+            schema_is_current=arguments.schema_is_current,
         )
     except OperationalError as error:
         where = make_url(get_settings().database_url).render_as_string(hide_password=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from scheduler.schedule import TIMETABLE
 from tailwatch import queue
 from tailwatch.embedded import programs
+from tailwatch.secret_files import SECRETS
 from tailwatch.settings import Settings
 from worker.app import app
 
@@ -26,9 +27,15 @@ def documented() -> dict[str, str]:
     return found
 
 
+def compose_only() -> set[str]:
+    """Variables that the Compose file itself asks for, and the secrets that it has made."""
+    asked = set(re.findall(r"\$\{([A-Z_]+):-", (ROOT / "docker-compose.yml").read_text()))
+    return asked | {secret.variable for secret in SECRETS}
+
+
 def test_every_setting_is_explained_and_nothing_else_is() -> None:
     names = {name.upper() for name in Settings.model_fields}
-    assert set(documented()) == names | LAUNCHER_ONLY
+    assert set(documented()) == names | LAUNCHER_ONLY | compose_only()
 
 
 def test_every_setting_follows_an_explanation() -> None:
