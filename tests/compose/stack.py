@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -33,24 +34,28 @@ class Stack:
 
     def __init__(self, project: str, *files: Path, **environment: str) -> None:
         self.project = project
-        self.port = free_port()
-        self.url = f"http://localhost:{self.port}"
+        self.port, self.https_port = free_port(), free_port()
+        self.url = self.plain_url = f"http://localhost:{self.port}"
         self._files = [argument for file in files for argument in ("-f", str(file))]
-        self._environment = (
-            {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "DOCKER_HOST", "LANG"}}
-            | {
-                "BIND_ADDRESS": "127.0.0.1",
-                "HTTP_PORT": str(self.port),
-                "HTTPS_PORT": str(free_port()),
-                "TAILWATCH_TAG": "tests",
-                # The same prices everywhere, without a network.
-                "PRICE_SOURCES": "sample",
-            }
-            | environment
-        )
+        settings = {
+            "BIND_ADDRESS": "127.0.0.1",
+            "HTTP_PORT": str(self.port),
+            "HTTPS_PORT": str(self.https_port),
+            "TAILWATCH_TAG": "tests",
+            # The same prices everywhere, without a network.
+            "PRICE_SOURCES": "sample",
+        } | environment
+        self._env_file = Path(tempfile.mkstemp(prefix="tailwatch-", suffix=".env")[1])
+        self._env_file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "DOCKER_HOST", "LANG"}}
+        self._environment = kept | {"ENV_FILE": str(self._env_file)}
+
+    @property
+    def _command(self) -> list[str]:
+        return ["docker", "compose", "-p", self.project, "--env-file", str(self._env_file), *self._files]
 
     def compose(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> bytes:
-        command = ["docker", "compose", "-p", self.project, *self._files, *arguments]
+        command = [*self._command, *arguments]
         done = subprocess.run(
             command, cwd=ROOT, env=self._environment, input=stdin or b"", capture_output=True, check=False
         )
@@ -70,7 +75,7 @@ class Stack:
         return self.compose("exec", "-T", "api", "tailwatch", *arguments, stdin=stdin)
 
     def logs(self, *services: str) -> str:
-        command = ["docker", "compose", "-p", self.project, *self._files, "logs", "--no-color", *services]
+        command = [*self._command, "logs", "--no-color", *services]
         done = subprocess.run(command, cwd=ROOT, env=self._environment, capture_output=True, check=False)
         return done.stdout.decode(errors="replace")
 
@@ -112,12 +117,12 @@ class Stack:
 class Person:
     """Somebody signed in through the web server, by the one-time link that the operator hands out."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, public_url: str | None = None) -> None:
         self.stack = stack
         self.http = requests.Session()
         link = stack.tailwatch("sign-in-link").decode().strip()
         address, _, token = link.partition("/sign-in#")
-        assert address == stack.url
+        assert address == (public_url or stack.url)
         answer = self.http.post(f"{stack.url}/api/session/link", json={"token": token}, timeout=10)
         assert answer.status_code == 200, answer.text
         self.http.headers["X-CSRF-Token"] = answer.json()["csrf_token"]
