@@ -82,11 +82,13 @@ def list_tokens(*, data_dir: DataDir = None) -> None:
 def revoke_token(number: Annotated[int, typer.Argument(metavar="ID")], *, data_dir: DataDir = None) -> None:
     """Revoke a token for good."""
     with database(data_dir, migrated=True):
-        from tailwatch import accounts
+        from tailwatch import accounts, live
         from tailwatch.db.session import transaction
 
         with transaction() as session:
             revoked = accounts.revoke_token(session, owner(session).id, number, datetime.now(UTC))
+        if revoked:
+            live.publish({"kind": "access", "token_id": number})
     if not revoked:
         raise SetupError(f"There is no token {number} that could be revoked. `./run token list` shows them.")
     typer.echo(f"Token {number} is revoked.")
@@ -94,30 +96,30 @@ def revoke_token(number: Annotated[int, typer.Argument(metavar="ID")], *, data_d
 
 def sign_in_link(*, data_dir: DataDir = None) -> None:
     """Print a link that signs the owner in once."""
+    # Before the block: inside it the environment names the running servers, whoever keeps them.
+    address = _running_at(data_dir)
     with database(data_dir, migrated=True):
         from tailwatch import accounts
         from tailwatch.db.session import transaction
+        from tailwatch.settings import get_settings
 
         with transaction() as session:
             secret = accounts.create_sign_in_link(session, owner(session), datetime.now(UTC))
-    address = _public_address(data_dir)
+        address = get_settings().public_url or address
     if address is not None:
-        typer.echo(f"{address}/sign-in#{secret}")
+        typer.echo(f"{address.rstrip('/')}/sign-in#{secret}")
     else:
         typer.echo(f"Open this page of your Tailwatch:  /sign-in#{secret}")
 
 
-def _public_address(data_dir: Path | None) -> str | None:
+def _running_at(data_dir: Path | None) -> str | None:
     from tailwatch.embedded import instance, layout
-    from tailwatch.settings import get_settings
 
-    public = get_settings().public_url
-    if public is not None:
-        return public.rstrip("/")
     if on_servers_of_others():
         return None
     running = instance.find(layout.resolve(data_dir))
     return None if running is None else running.url
+
 
 
 @user.command("set-password")
@@ -128,15 +130,17 @@ def set_password(
 ) -> None:
     """Set the owner's password, for signing in without a link. Ends every signed-in session."""
     with database(data_dir, migrated=True):
-        from tailwatch import accounts
+        from tailwatch import accounts, live
         from tailwatch.db.session import transaction
 
         with transaction() as session:
             account = owner(session)
             try:
-                accounts.set_password(session, account, password)
+                ended = accounts.set_password(session, account, password)
             except ValueError as error:
                 raise SetupError(str(error)) from error
+        for session_id in ended:
+            live.publish({"kind": "access", "session_id": session_id})
     typer.echo(f"Done. Sign in as {account.email}.")
 
 

@@ -46,7 +46,8 @@ def main(arguments: Sequence[str]) -> int:
 def _become_command_line(arguments: Sequence[str]) -> NoReturn:
     # The packages of the project are imported from the checkout, wherever ./run was typed.
     os.environ["PYTHONPATH"] = str(ROOT)
-    os.execv(PYTHON, [str(PYTHON), "-m", "tailwatch.cli", *arguments])  # noqa: S606 - no shell is the point
+    # -P: what stands in the folder somebody happens to be in, another checkout say, is not ours.
+    os.execv(PYTHON, [str(PYTHON), "-P", "-m", "tailwatch.cli", *arguments])  # noqa: S606 - no shell is the point
 
 
 def ensure(*, test: bool) -> None:

@@ -69,6 +69,7 @@ class Stack:
 
     def down(self) -> None:
         self.compose("down", "-v", "--remove-orphans", "--timeout", "10", check=False)
+        self._env_file.unlink(missing_ok=True)
 
     def tailwatch(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """Run a command of Tailwatch in the api container, as the operator does."""

@@ -103,6 +103,7 @@ def test_an_upgrade_loses_nothing_of_what_was_booked_or_under_way(stack: Stack) 
         assert client.trades(waiting) == held[waiting]
     finally:
         after.down()
+        before.down()
 
 
 class Client:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import requests
 
+from tailwatch import __version__
 from tailwatch.embedded import instance, layout
 from tailwatch.embedded.environment import ROOT
 from tailwatch.embedded.supervision import is_alive
@@ -153,9 +154,9 @@ def token(data: Path) -> str:
     return done.stdout.strip()
 
 
-def portfolios(launched: Launched, data: Path) -> list[str]:
+def portfolios(url: str, data: Path) -> list[str]:
     headers = {"Authorization": f"Bearer {token(data)}"}
-    answer = requests.get(f"{launched.url}/api/portfolios", headers=headers, timeout=10)
+    answer = requests.get(f"{url}/api/portfolios", headers=headers, timeout=10)
     assert answer.status_code == 200, answer.text
     return [item["name"] for item in answer.json()["items"]]
 
@@ -167,13 +168,30 @@ def test_the_printed_link_signs_in_once(running: Launched) -> None:
     assert again.status_code in {401, 410}, again.text
 
 
+def test_the_command_line_prints_another_link(running: Launched, data: Path) -> None:
+    done = tailwatch("sign-in-link", "--data-dir", str(data))
+    address, _, secret = done.stdout.strip().partition("/sign-in#")
+    assert address == running.url
+    assert requests.post(f"{address}/api/session/link", json={"token": secret}, timeout=10).ok
+    public = tailwatch("sign-in-link", "--data-dir", str(data), PUBLIC_URL="https://risk.example.org/")
+    assert public.stdout.startswith("https://risk.example.org/sign-in#")
+
+
+def test_run_takes_its_own_code_wherever_it_is_typed(tmp_path: Path) -> None:
+    other = tmp_path / "tailwatch"
+    other.mkdir()
+    (other / "__init__.py").write_text("raise SystemExit('this is another checkout')")
+    done = subprocess.run([ROOT / "run", "version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == __version__, done.stderr
+
+
 def test_the_page_is_served(running: Launched) -> None:
     page = requests.get(running.url, timeout=10)
     assert "<app-root" in page.text
 
 
 def test_the_demo_is_there_for_a_token_of_the_command_line(running: Launched, data: Path) -> None:
-    assert portfolios(running, data) == ["Demo"]
+    assert portfolios(running.url, data) == ["Demo"]
 
 
 def test_the_doctor_finds_nothing_wrong(running: Launched, data: Path) -> None:
@@ -261,11 +279,13 @@ def test_a_second_start_keeps_the_data_and_sigkill_leaves_no_process(
     running: Launched, data: Path, tmp_path: Path
 ) -> None:
     assert running.has_ended()
-    second = Launched(data, tmp_path / "second", "--port", running.url.rpartition(":")[2])
+    second = Launched(data, tmp_path / "second", "--no-link", "--port", running.url.rpartition(":")[2])
     try:
         second.wait_ready()
+        # What a service prints is kept: no place for a link that signs in.
+        assert "#" not in second.said()
         assert "Database made" not in second.said()
-        assert portfolios(second, data) == ["Demo"]
+        assert portfolios(running.url, data) == ["Demo"]
         assert len(second.processes()) == 6
         second.signal(signal.SIGKILL)
         wait_until(lambda: second.left_over() == [], "nothing is left", 20)
