@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from apiflask import APIFlask
 from flask_migrate import Migrate
@@ -10,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 import tailwatch
-from api import database, limits, live, metrics, problems, spa, specification, timing
+from api import database, edge_cache, limits, live, metrics, problems, spa, specification, timing
 from api.auth import SECURITY_SCHEMES
 from api.json_exact import ExactJSON, StrictRequest
 from api.routes import BLUEPRINTS
@@ -42,6 +43,10 @@ class Tailwatch(database.RetryOverNewConnection, APIFlask):
     json_provider_class = ExactJSON
     request_class = StrictRequest
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func`: nothing here is a coroutine, and finding that out takes a tenth of a small answer's time."""
+        return func
+
 
 def create_app() -> APIFlask:
     """Return the application, wired by the process's settings."""
@@ -59,6 +64,7 @@ def create_app() -> APIFlask:
     # A path with a slash too many is no path of ours; redirects would only hide the caller's mistake.
     app.url_map.strict_slashes = True
 
+    edge_cache.prepare()
     timing.register(app)
     metrics.register(app)
     problems.register(app)

@@ -5,12 +5,14 @@ The credential is looked up in one statement on every request, so revoking it ta
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import hmac
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import structlog
 from flask import Request, Response, after_this_request, g, request
@@ -19,9 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api import timing
-from api.database import db
+from api.database import Prepared, db
 from api.problems import ProblemError, unauthenticated
-from tailwatch.accounts import Principal, Scope, find_session, find_token, touch_token
+from tailwatch.accounts import HOLDER, Credential, Principal, Scope, find_holder, holder_parameters, touch_token
 from tailwatch.db.session import get_engine
 from tailwatch.settings import get_settings
 
@@ -45,14 +47,31 @@ SECURITY_SCHEMES: Final[dict[str, Any]] = {
 }
 
 
-def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only callers in whose credential allows `scope`; the route finds them as `caller()`."""
+def requires(
+    scope: Scope, *, along: str | None = None, unless: Callable[..., Any] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only callers in whose credential allows `scope`; the route finds them as `caller()`.
+
+    Args:
+        scope: what the route does.
+        along: a query that is asked in the same statement as the credential, with `{user_id}` where the caller's id
+            goes and the path's variables as `:parameters`; the route finds its row as `read_along()`.
+        unless: is given the credential and the path's variables, and returns an answer that was made for just these
+            and still holds (api.edge_cache), if there is one.
+    """
+    together = None if along is None else _Together(along)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             started = time.perf_counter()
-            g.caller = authenticate(db(), request)
+            answer = unless(shown(request), *args, **kwargs) if unless else None
+            if answer is not None:
+                return cast("R", answer)
+            if together is None:
+                g.caller = authenticate(db(), request)
+            else:
+                g.caller, g.along = together.authenticate(request)
             if scope == "write":
                 _may_write(g.caller)
             timing.add("auth", time.perf_counter() - started)
@@ -71,30 +90,81 @@ def caller() -> Principal:
     return principal
 
 
+def read_along() -> dict[str, Any] | None:
+    """Return the row of the query `along` which the route is registered, or None if it has none."""
+    row: dict[str, Any] | None = g.along
+    return row
+
+
+def shown(asked: Request) -> Credential:
+    """Return the credential that a request shows, whether it holds or not.
+
+    Raises:
+        ProblemError: 401, with what to do.
+    """
+    header = asked.headers.get("Authorization")
+    if header is not None:
+        kind, _, secret = header.partition(" ")
+        if kind.lower() != "bearer" or not secret.strip():
+            raise unauthenticated("The Authorization header must be: Bearer, a space, and an API token.")
+        return Credential("token", secret.strip())
+    cookie = asked.cookies.get(SESSION_COOKIE)
+    if not cookie:
+        raise unauthenticated("Sign in, or send an API token as Authorization: Bearer.")
+    return Credential("session", cookie)
+
+
 def authenticate(connection: Session | Connection, asked: Request) -> Principal:
     """Return the holder of the request's credential.
 
     Raises:
         ProblemError: 401, with what to do.
     """
-    now = datetime.now(UTC)
-    header = asked.headers.get("Authorization")
-    if header is not None:
-        kind, _, secret = header.partition(" ")
-        if kind.lower() != "bearer" or not secret.strip():
-            raise unauthenticated("The Authorization header must be: Bearer, a space, and an API token.")
-        principal = find_token(connection, secret.strip(), now)
-        if principal is None:
-            raise unauthenticated("The API token is unknown, revoked or expired. Make a new one and use that.")
-        if principal.touch_due:
-            _touch_when_answered(principal, now)
-        return principal
-    cookie = asked.cookies.get(SESSION_COOKIE)
-    if not cookie:
-        raise unauthenticated("Sign in, or send an API token as Authorization: Bearer.")
-    principal = find_session(connection, cookie, now)
+    credential, now = shown(asked), datetime.now(UTC)
+    return _let_in(credential, find_holder(connection, credential, now), now)
+
+
+class _Together:
+    """The look-up of a credential, and a query on behalf of its holder, as one statement."""
+
+    def __init__(self, along: str) -> None:
+        query = along.format(user_id="holder.user_id")
+        # Named by its content: names belong to a connection, and connections are shared by all routes.
+        name = f"along_{hashlib.sha256(along.encode()).hexdigest()[:12]}"
+        self._statements = {
+            kind: Prepared(
+                f"{name}_{kind}",
+                f"SELECT * FROM ({holder}) holder "  # noqa: S608 - both are constants
+                f"LEFT JOIN LATERAL (SELECT true AS found, asked.* FROM ({query}) asked) along ON true",
+            )
+            for kind, holder in HOLDER.items()
+        }
+
+    def authenticate(self, asked: Request) -> tuple[Principal, dict[str, Any] | None]:
+        """Return the holder of the request's credential, and the row of the query.
+
+        Raises:
+            ProblemError: 401, with what to do.
+        """
+        credential, now = shown(asked), datetime.now(UTC)
+        row = self._statements[credential.kind].row(holder_parameters(credential, now) | (asked.view_args or {}))
+        principal = None if row is None else Principal(*(row[name] for name in _PRINCIPAL))
+        principal = _let_in(credential, principal, now)
+        return principal, row if row and row["found"] else None
+
+
+_PRINCIPAL: Final = tuple(field.name for field in dataclasses.fields(Principal))
+
+
+def _let_in(credential: Credential, principal: Principal | None, now: datetime) -> Principal:
+    if principal is None and credential.kind == "token":
+        raise unauthenticated("The API token is unknown, revoked or expired. Make a new one and use that.")
     if principal is None:
         raise unauthenticated("The session has ended. Sign in again; nothing you typed is lost.")
+    if principal.touch_due:
+        _touch_when_answered(principal, now)
+    # For answers that may be kept: by which credential, and from when nothing in them is older.
+    g.credential, g.asked_at = credential, now
     return principal
 
 

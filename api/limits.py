@@ -36,21 +36,24 @@ def _account() -> str:
     return hashlib.sha256(str(email).strip().lower().encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def _is_read() -> bool:
-    return request.method in SAFE_METHODS
+class WriteLimiter(Limiter):
+    """A limiter that reads pass by: finding out that they have no limit takes a third of a small answer's time."""
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        if request.method not in SAFE_METHODS:
+            super()._check_request_limit(callable_name, in_middleware)
 
 
 # Without the burst of twice the limit around the turn of a minute that fixed windows let through.
 _STRATEGY: Final = "sliding-window-counter"
 
-writes = Limiter(
+writes = WriteLimiter(
     key_func=_credential,
     application_limits=[lambda: f"{get_settings().writes_per_minute}/minute"],
-    application_limits_exempt_when=_is_read,
     storage_uri="memory://",
     strategy=_STRATEGY,
 )
-sign_ins = Limiter(key_func=get_remote_address, in_memory_fallback_enabled=True, strategy=_STRATEGY)
+sign_ins = WriteLimiter(key_func=get_remote_address, in_memory_fallback_enabled=True, strategy=_STRATEGY)
 
 
 def _attempts() -> str:

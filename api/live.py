@@ -19,13 +19,13 @@ from flask_socketio import SocketIO
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import metrics
+from api import edge_cache, metrics
 from api.auth import authenticate
 from api.problems import ProblemError, from_exception, invalid, not_found, unauthenticated
 from tailwatch import live
-from tailwatch.accounts import Principal, find_token, still_allowed
+from tailwatch.accounts import Credential, Principal, find_holder, still_allowed
 from tailwatch.db.session import get_engine
-from tailwatch.snapshots import read_newest
+from tailwatch.snapshots import read_answer, read_newest
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +115,7 @@ def register(app: Flask) -> None:
 def start() -> None:
     """Deliver live messages in this process from now on, in the background."""
     socketio.start_background_task(_deliver_for_ever)
+    socketio.start_background_task(edge_cache.sweep_for_ever)
 
 
 # --- what clients send ---
@@ -134,7 +135,9 @@ def _who(auth: object) -> Principal:
     with get_engine().connect() as connection:
         if token is None:
             return authenticate(connection, request)
-        principal = find_token(connection, token, datetime.now(UTC)) if isinstance(token, str) else None
+        principal = None
+        if isinstance(token, str):
+            principal = find_holder(connection, Credential("token", token), datetime.now(UTC))
     if principal is None:
         raise unauthenticated("The API token is unknown, revoked or expired. Make a new one and use that.")
     return principal
@@ -205,7 +208,10 @@ def current_state(connection: Connection, portfolio_id: int, user_id: int) -> di
     newest = read_newest(connection, portfolio_id, user_id)
     if newest is None:
         return None
-    snapshot = orjson.loads(newest.spliced())
+    answer = read_answer(lambda: connection, newest)
+    if answer is None:
+        return None
+    snapshot = orjson.loads(answer)
     nav = snapshot["nav"]
     return {
         "portfolio_id": portfolio_id,
@@ -234,6 +240,8 @@ def _deliver_for_ever() -> None:
 
 def deliver(message: dict[str, Any]) -> None:
     """Hand one message of the workers to the sockets that may see it."""
+    # First: a page that is told of a change and asks must get it.
+    edge_cache.heed(message)
     match message.get("kind"):
         case "risk" | "progress" as event:
             _emit(event, message)

@@ -50,6 +50,8 @@ class Principal:
     #: Of the session; None for an API token.
     csrf_token: str | None = None
     token_id: int | None = None
+    #: When the credential ends; None for a token that ends only by being revoked.
+    expires_at: datetime | None = None
     #: `last_used_at` of the token is older than `TOKEN_USE_RESOLUTION`.
     touch_due: bool = False
 
@@ -57,6 +59,49 @@ class Principal:
 def hash_secret(secret: str) -> bytes:
     """Return what is stored of a token: its SHA-256."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+# --- credentials: who holds one ---
+
+CredentialKind = Literal["session", "token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller showed, before anybody knows whether it holds."""
+
+    kind: CredentialKind
+    secret: str
+
+
+#: Who holds a credential, asked with `holder_parameters`: the columns of a `Principal`, or no row if it does not.
+#: The one place that says so; api.auth joins what a request reads to it.
+HOLDER: Final[dict[CredentialKind, str]] = {
+    "session": """
+        SELECT u.id AS user_id, u.email, 'write' AS scope, s.id AS session_id, s.csrf_token, NULL::bigint AS token_id,
+               s.expires_at, false AS touch_due
+        FROM sessions s JOIN users u ON u.id = s.user_id
+        WHERE s.token_hash = :hash AND s.expires_at > :now
+    """,
+    "token": """
+        SELECT u.id AS user_id, u.email, t.scope, NULL::bigint AS session_id, NULL AS csrf_token, t.id AS token_id,
+               t.expires_at, coalesce(t.last_used_at < :untouched, true) AS touch_due
+        FROM api_tokens t JOIN users u ON u.id = t.user_id
+        WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
+    """,
+}
+_FIND: Final = {kind: text(query) for kind, query in HOLDER.items()}
+
+
+def holder_parameters(credential: Credential, now: datetime) -> dict[str, object]:
+    """Return the parameters of `HOLDER`."""
+    return {"hash": hash_secret(credential.secret), "now": now, "untouched": now - TOKEN_USE_RESOLUTION}
+
+
+def find_holder(connection: Connection | OrmSession, credential: Credential, now: datetime) -> Principal | None:
+    """Return who holds this credential, in one statement; None if it is unknown, revoked or expired."""
+    row = connection.execute(_FIND[credential.kind], holder_parameters(credential, now)).one_or_none()
+    return None if row is None else Principal(*row)
 
 
 # --- accounts and passwords ---
@@ -79,14 +124,14 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def set_password(session: OrmSession, user: User, password: str) -> None:
-    """Give `user` a new password and end every session that the old one opened.
+def set_password(session: OrmSession, user: User, password: str) -> list[int]:
+    """Give `user` a new password and end every session that the old one opened; return their ids.
 
     Raises:
         ValueError: the password is too short.
     """
     session.execute(update(User).where(User.id == user.id).values(password_hash=hash_password(password)))
-    session.execute(delete(Session).where(Session.user_id == user.id))
+    return list(session.scalars(delete(Session).where(Session.user_id == user.id).returning(Session.id)))
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
@@ -149,25 +194,10 @@ def open_session(session: OrmSession, user_id: int, now: datetime, lifetime: tim
     session.add(opened)
     session.flush()
     email = session.execute(select(User.email).where(User.id == user_id)).scalar_one()
-    principal = Principal(user_id, email, "write", session_id=opened.id, csrf_token=csrf_token)
+    principal = Principal(
+        user_id, email, "write", session_id=opened.id, csrf_token=csrf_token, expires_at=opened.expires_at
+    )
     return OpenedSession(token, principal, opened.expires_at)
-
-
-_FIND_SESSION = text(
-    """
-    SELECT s.id, s.csrf_token, u.id AS user_id, u.email
-    FROM sessions s JOIN users u ON u.id = s.user_id
-    WHERE s.token_hash = :hash AND s.expires_at > :now
-    """
-)
-
-
-def find_session(connection: Connection | OrmSession, token: str, now: datetime) -> Principal | None:
-    """Return who holds this session, in one statement; None if it is unknown or expired."""
-    row = connection.execute(_FIND_SESSION, {"hash": hash_secret(token), "now": now}).one_or_none()
-    if row is None:
-        return None
-    return Principal(row.user_id, row.email, "write", session_id=row.id, csrf_token=row.csrf_token)
 
 
 def close_session(session: OrmSession, session_id: int) -> None:
@@ -194,26 +224,6 @@ def create_token(
     session.add(token)
     session.flush()
     return token, secret
-
-
-_FIND_TOKEN = text(
-    """
-    SELECT t.id, t.scope, u.id AS user_id, u.email,
-           coalesce(t.last_used_at < :now - :resolution, true) AS touch_due
-    FROM api_tokens t JOIN users u ON u.id = t.user_id
-    WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
-    """
-)
-
-
-def find_token(connection: Connection | OrmSession, secret: str, now: datetime) -> Principal | None:
-    """Return whose token this is, in one statement; None if it is unknown, revoked or expired."""
-    row = connection.execute(
-        _FIND_TOKEN, {"hash": hash_secret(secret), "now": now, "resolution": TOKEN_USE_RESOLUTION}
-    ).one_or_none()
-    if row is None:
-        return None
-    return Principal(row.user_id, row.email, row.scope, token_id=row.id, touch_due=row.touch_due)
 
 
 def touch_token(connection: Connection, token_id: int, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypedDict
 import orjson
 import redis
 import structlog
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 
 from tailwatch.settings import get_settings
@@ -61,7 +61,13 @@ class AccessMessage(TypedDict, total=False):
     portfolio_id: int
 
 
-Message = RiskMessage | ProgressMessage | AccessMessage
+class ResyncMessage(TypedDict):
+    """Everything may have changed: the database was restored."""
+
+    kind: Literal["resync"]
+
+
+Message = RiskMessage | ProgressMessage | AccessMessage | ResyncMessage
 
 
 @lru_cache(maxsize=1)
@@ -89,25 +95,35 @@ def publish(message: Message) -> bool:
 def messages() -> Iterator[dict[str, Any]]:
     """Yield every message sent from now on, for ever; while Valkey is away, wait for it.
 
-    After a lost connection one `{"kind": "resync"}` is yielded: whatever was sent meanwhile is gone.
+    Some are of this end: `{"kind": "connected"}` once what is sent will arrive, `{"kind": "interrupted"}` when that
+    is no longer so, and `{"kind": "resync"}` when it is so again: whatever was sent meanwhile is gone.
     """
-    # health_check_interval notices a connection that died without saying so.
-    subscriber = redis.Redis.from_url(get_settings().redis_url, health_check_interval=10, socket_connect_timeout=2)
+    subscriber = redis.Redis.from_url(
+        get_settings().redis_url,
+        # Notices a connection that died without saying so.
+        health_check_interval=10,
+        socket_connect_timeout=2,
+        # A connection renewed in silence would hide what was missed.
+        retry=Retry(NoBackoff(), 0),
+    )
     lost = False
     while True:
-        pubsub = subscriber.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        pubsub = subscriber.pubsub()  # type: ignore[no-untyped-call]
         try:
             pubsub.subscribe(CHANNEL)
-            if lost:
-                yield {"kind": "resync"}
-                lost = False
             while True:
                 received = pubsub.get_message(timeout=5.0)
-                if received is not None:
+                if received is None:
+                    continue
+                if received["type"] == "subscribe":
+                    yield {"kind": "resync" if lost else "connected"}
+                    lost = False
+                elif received["type"] == "message":
                     yield orjson.loads(received["data"])
         except redis.RedisError as error:
             if not lost:
                 log.warning("live messages interrupted; waiting for Valkey", error=str(error))
+                yield {"kind": "interrupted"}
             lost = True
             time.sleep(RECONNECT_SECONDS)
         finally:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from threading import Lock
+from typing import Any, Final, Literal
 
 import orjson
-from sqlalchemy import Connection, RowMapping, text
+from cachetools import LRUCache
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from tailwatch.refresh import NIGHTLY_LEASE
@@ -29,12 +33,12 @@ class NewestSnapshot:
 
     portfolio_id: int
     snapshot_id: int | None
+    computed_at: datetime | None
     revision: int
     wanted_revision: int
     state: State
     progress: dict[str, str | float] | None
     failure: Failure | None
-    body: bytes | None
 
     @property
     def etag(self) -> str:
@@ -44,8 +48,8 @@ class NewestSnapshot:
         failed = f"-{self.failure.next_attempt_at or ''}".replace(" ", "T") if self.failure else ""
         return f"{self.portfolio_id}-{self.snapshot_id or 0}-{self.wanted_revision}-{self.state}{step}{failed}"
 
-    def spliced(self) -> bytes:
-        """Return the stored JSON with the live members in front, without parsing it."""
+    def spliced(self, body: bytes) -> bytes:
+        """Return `body`, the stored JSON, with the live members in front, without parsing it."""
         live = {
             "state": self.state,
             "wanted_revision": self.wanted_revision,
@@ -56,7 +60,6 @@ class NewestSnapshot:
             "snapshot_id": self.snapshot_id,
         }
         head = orjson.dumps(live, option=orjson.OPT_UTC_Z)
-        body = self.body or empty_body(self.portfolio_id, self.revision)
         return head[:-1] + b"," + body[1:]
 
 
@@ -106,27 +109,30 @@ _HEADLINE = (
     "es_99_1d",
 )
 
-_READ_NEWEST = text(
-    """
+#: The refresh columns of a portfolio of a user and of its newest snapshot; no row if there is no such portfolio of
+#: theirs. The one place that says whose snapshots somebody may read, with places for `portfolio_id` and `user_id`.
+STATE: Final = """
     SELECT p.id, p.revision, p.market_revision, p.done_revision, p.done_market_revision, p.queued_revision,
            p.queued_market_revision, p.queued_at, p.failure_reason, p.failed_revision, p.next_attempt_at,
-           s.id AS snapshot_id, s.positions, s.pending_positions, s.body
+           s.id AS snapshot_id, s.computed_at, s.positions, s.pending_positions
     FROM portfolios p LEFT JOIN risk_snapshots s ON s.id = p.snapshot_id
-    WHERE p.id = :portfolio_id AND p.user_id = :user_id
-    """
-)
+    WHERE p.id = {portfolio_id} AND p.user_id = {user_id}
+"""
+_READ_STATE = text(STATE.format(portfolio_id=":portfolio_id", user_id=":user_id"))
+_READ_BODY = text("SELECT convert_from(body, 'UTF8') FROM risk_snapshots WHERE id = :id")
 
 
 def read_newest(
     connection: Connection | Session, portfolio_id: int, user_id: int, now: datetime | None = None
 ) -> NewestSnapshot | None:
-    """Return the newest snapshot of a portfolio of this user in one statement; None if there is no such portfolio."""
-    row = (
-        connection.execute(_READ_NEWEST, {"portfolio_id": portfolio_id, "user_id": user_id}).mappings().one_or_none()
-    )
-    if row is None:
-        return None
-    state = state_of(row, now or datetime.now(UTC))
+    """Return the newest snapshot of a portfolio of this user; None if there is no such portfolio."""
+    row = connection.execute(_READ_STATE, {"portfolio_id": portfolio_id, "user_id": user_id}).mappings().one_or_none()
+    return None if row is None else of_state(dict(row), now or datetime.now(UTC))
+
+
+def of_state(row: Mapping[str, Any], now: datetime) -> NewestSnapshot:
+    """Return what a row of `STATE` says."""
+    state = state_of(row, now)
     failure = (
         Failure(row["failure_reason"], row["next_attempt_at"])
         if state == "failed" and row["failure_reason"]
@@ -135,16 +141,50 @@ def read_newest(
     return NewestSnapshot(
         portfolio_id=row["id"],
         snapshot_id=row["snapshot_id"],
+        computed_at=row["computed_at"],
         revision=row["done_revision"],
         wanted_revision=row["revision"],
         state=state,
         progress=_progress(row) if state == "computing" else None,
         failure=failure,
-        body=bytes(row["body"]) if row["body"] is not None else None,
     )
 
 
-def state_of(row: RowMapping | dict[str, Any], now: datetime) -> State:
+def read_answer(connect: Callable[[], Connection | Session], newest: NewestSnapshot) -> bytes | None:
+    """Return the JSON to answer with; None if the snapshot has gone since, so that the state must be read again.
+
+    `connect` is called only if the database has to be asked, which it is once a snapshot.
+    """
+    if newest.snapshot_id is None:
+        return newest.spliced(empty_body(newest.portfolio_id, newest.revision))
+    body = _body(connect, newest)
+    return None if body is None else newest.spliced(body)
+
+
+# A snapshot is never updated, so what was read of it stays right; who may see it is asked before, every time. After a
+# restored backup an id may be given again, so an id is not enough to know one by.
+_bodies: Final[LRUCache[tuple[object, ...], bytes]] = LRUCache(maxsize=16_000_000, getsizeof=len)
+_bodies_lock: Final = Lock()
+
+
+def _body(connect: Callable[[], Connection | Session], newest: NewestSnapshot) -> bytes | None:
+    known_by = (newest.portfolio_id, newest.snapshot_id, newest.revision, newest.computed_at)
+    with _bodies_lock:
+        body = _bodies.get(known_by)
+    if body is not None:
+        return body
+    # As text: what libpq makes of a binary column is twice as long.
+    stored: str | None = connect().execute(_READ_BODY, {"id": newest.snapshot_id}).scalar()
+    if stored is None:
+        return None
+    body = stored.encode()
+    # A body larger than the whole cache is refused by it.
+    with _bodies_lock, suppress(ValueError):
+        _bodies[known_by] = body
+    return body
+
+
+def state_of(row: Mapping[str, Any], now: datetime) -> State:
     """Name the state of a portfolio's risk from its refresh columns.
 
     fresh: the snapshot has seen everything. computing: a wake-up call is under way, or prices of a position are
@@ -166,7 +206,7 @@ def state_of(row: RowMapping | dict[str, Any], now: datetime) -> State:
     return "stale"
 
 
-def _progress(row: RowMapping) -> dict[str, str | float] | None:
+def _progress(row: Mapping[str, Any]) -> dict[str, str | float] | None:
     pending, positions = row["pending_positions"], row["positions"]
     if not pending:
         return {"stage": "risk", "fraction": 0.0}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import gevent
 from flask import Response, make_response
 
-from api import limits
+from api import edge_cache, limits
 from api.auth import caller, drop_session_cookie, requires, set_session_cookie
 from api.database import commit, db
 from api.problems import ProblemError, unauthenticated
@@ -66,6 +66,7 @@ def sign_out() -> Response:
             "An API token has no session to end; revoke it under /api/tokens instead.",
         )
     accounts.close_session(db(), session_id)
+    edge_cache.will_change(session_id=session_id)
     commit()
     live.publish({"kind": "access", "session_id": session_id})
     response = Response(status=204)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 from sqlalchemy import select
 
-from api import idempotency
+from api import edge_cache, idempotency
 from api.auth import caller, requires
 from api.database import db
 from api.problems import ProblemError
@@ -28,7 +28,7 @@ def create_default_trade(new: schemas.TradeCreate) -> Response:
     """Book a trade in the default portfolio."""
 
     def work() -> schemas.ShortTrade:
-        default_portfolio_id()
+        edge_cache.will_change(portfolio_id=default_portfolio_id())
         booked = trades.book(new, None)
         verb = "Bought" if new.quantity > 0 else "Sold"
         message = f"{verb} {abs(new.quantity):f} {new.ticker} at {new.price:f} {booked.trade.currency}."

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Response
 from sqlalchemy import or_, select
 
-from api import cursors
+from api import cursors, edge_cache
 from api.auth import caller, requires
 from api.database import commit, db
 from api.problems import not_found
@@ -59,6 +59,7 @@ def revoke_token(token_id: int) -> Response:
     """Revoke an API token; it is refused from now on, and its live connections end."""
     if not accounts.revoke_token(db(), caller().user_id, token_id, datetime.now(UTC)):
         raise not_found("token")
+    edge_cache.will_change(token_id=token_id)
     commit()
     live.publish({"kind": "access", "token_id": token_id})
     return Response(status=204)

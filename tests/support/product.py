@@ -41,7 +41,7 @@ class Product:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = (
+        self.environment = (
             os.environ
             | {
                 "DATABASE_URL": self.database_url,
@@ -73,7 +73,7 @@ class Product:
         for name in names or COMMANDS:
             with (self.servers.folder / f"{name}.log").open("ab") as log:
                 self._processes[name] = subprocess.Popen(
-                    COMMANDS[name], cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                    COMMANDS[name], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
                 )
 
     def wait_ready(self) -> None:
@@ -135,7 +135,7 @@ class Product:
     def wait_fresh(self, portfolio_id: int, revision: int, seconds: float = 30.0) -> dict[str, Any]:
         def fresh() -> bool:
             found = self.risk(portfolio_id)
-            return found["state"] == "fresh" and found["revision"] >= revision
+            return bool(found["state"] == "fresh" and found["revision"] >= revision)
 
         wait_until(fresh, f"portfolio {portfolio_id} is fresh at revision {revision}", seconds)
         return self.risk(portfolio_id)

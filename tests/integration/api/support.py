@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
-from api import health
+from api import edge_cache, health
 from api.app import create_app
 from api.auth import CSRF_HEADER, SESSION_COOKIE
 from tailwatch import accounts, live
@@ -23,7 +23,8 @@ def forget_settings() -> None:
     """Have the next question for a setting or a connection look at the environment again."""
     if get_engine.cache_info().currsize:
         get_engine().dispose()
-    for cached in (get_settings, get_engine, live.client, health.broker):
+        get_engine(autocommit=True).dispose()
+    for cached in (get_settings, get_engine, live.client, health.broker, edge_cache.marks):
         cached.cache_clear()
 
 

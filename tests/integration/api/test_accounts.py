@@ -43,9 +43,9 @@ def test_a_new_password_ends_all_sessions(engine: Engine) -> None:
     with transaction(engine) as session:
         user = accounts.create_owner(session, "ada@example.org")
         opened = accounts.open_session(session, user.id, NOW, timedelta(days=1))
-        assert accounts.find_session(session, opened.token, NOW) == opened.principal
+        assert accounts.find_holder(session, accounts.Credential("session", opened.token), NOW) == opened.principal
         accounts.set_password(session, user, "correct horse battery")
-        assert accounts.find_session(session, opened.token, NOW) is None
+        assert accounts.find_holder(session, accounts.Credential("session", opened.token), NOW) is None
 
 
 def test_no_secret_is_in_the_database(engine: Engine) -> None:
@@ -71,13 +71,14 @@ def test_credentials_end_on_time(engine: Engine) -> None:
         opened = accounts.open_session(session, user.id, NOW, timedelta(days=1))
         _, secret = accounts.create_token(session, user.id, "bot", "read", NOW, lifetime=timedelta(days=1))
         late, later = NOW + timedelta(hours=23), NOW + timedelta(hours=24)
-        assert accounts.find_session(session, opened.token, late) is not None
-        assert accounts.find_session(session, opened.token, later) is None
-        found = accounts.find_token(session, secret, late)
+        assert accounts.find_holder(session, accounts.Credential("session", opened.token), late) is not None
+        assert accounts.find_holder(session, accounts.Credential("session", opened.token), later) is None
+        found = accounts.find_holder(session, accounts.Credential("token", secret), late)
         assert found is not None
         assert (found.user_id, found.scope, found.csrf_token) == (user.id, "read", None)
-        assert accounts.find_token(session, secret, later) is None
-        assert accounts.find_token(session, secret.removeprefix(accounts.TOKEN_PREFIX), late) is None
+        assert accounts.find_holder(session, accounts.Credential("token", secret), later) is None
+        without_prefix = accounts.Credential("token", secret.removeprefix(accounts.TOKEN_PREFIX))
+        assert accounts.find_holder(session, without_prefix, late) is None
 
 
 def test_only_the_owner_revokes_a_token_and_only_once(engine: Engine) -> None:
@@ -86,7 +87,7 @@ def test_only_the_owner_revokes_a_token_and_only_once(engine: Engine) -> None:
         eve = accounts.create_owner(session, "eve@example.org")
         token, secret = accounts.create_token(session, ada.id, "bot", "read", NOW)
         assert not accounts.revoke_token(session, eve.id, token.id, NOW)
-        assert accounts.find_token(session, secret, NOW) is not None
+        assert accounts.find_holder(session, accounts.Credential("token", secret), NOW) is not None
         assert accounts.revoke_token(session, ada.id, token.id, NOW)
-        assert accounts.find_token(session, secret, NOW) is None
+        assert accounts.find_holder(session, accounts.Credential("token", secret), NOW) is None
         assert not accounts.revoke_token(session, ada.id, token.id, NOW)
