@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 import tailwatch
-from api import database, edge_cache, limits, live, metrics, problems, spa, specification, timing
+from api import database, edge_cache, limits, live, metrics, problems, request_ids, spa, specification, timing
 from api.auth import SECURITY_SCHEMES
 from api.json_exact import ExactJSON, StrictRequest
 from api.routes import BLUEPRINTS
@@ -65,6 +65,7 @@ def create_app() -> APIFlask:
     app.url_map.strict_slashes = True
 
     edge_cache.prepare()
+    request_ids.register(app)
     timing.register(app)
     metrics.register(app)
     problems.register(app)

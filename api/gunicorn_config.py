@@ -13,6 +13,7 @@ monkey.patch_all()
 # ruff: noqa: E402 - imports after patching
 import atexit
 import gc
+import logging
 import os
 import shutil
 import tempfile
@@ -23,6 +24,8 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from tailwatch import logs
+from tailwatch.db.schema import refuse_newer_at_start
+from tailwatch.errors import NewerSchemaError
 from tailwatch.settings import get_settings
 
 _settings = get_settings()
@@ -108,6 +111,15 @@ def _remove(folder: str, owner: int) -> None:
 
 # prometheus_client looks at this when it is first imported, so it is not imported above.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
+
+
+def on_starting(_server: Any) -> None:
+    """Refuse a database that only a newer version can read."""
+    try:
+        refuse_newer_at_start()
+    except NewerSchemaError as error:
+        logging.getLogger(__name__).critical(str(error))
+        raise SystemExit(1) from None
 
 
 def when_ready(_server: Any) -> None:

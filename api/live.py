@@ -258,6 +258,8 @@ def _emit(event: str, message: dict[str, Any]) -> None:
     for sid in sids:
         socketio.emit(event, payload, to=sid)
     if sids:
+        named = ("portfolio_id", "snapshot_id", "revision", "request_id", "stage")
+        log.info("live event pushed", kind=event, sockets=len(sids), **{n: message[n] for n in named if n in message})
         metrics.EVENTS.labels(event).inc(len(sids))
     if sids and (published := message.get("timing", {}).get("published")):
         metrics.PUSHES.observe(max(0.0, time.time() - published))

@@ -13,7 +13,7 @@ import orjson
 import psycopg2
 import structlog
 from apiflask.exceptions import HTTPError
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_limiter import RateLimitExceeded
 from pydantic import ValidationError
 from sqlalchemy import exc
@@ -215,7 +215,9 @@ def handle(error: Exception) -> Response | HTTPException:
         )
     elif problem.status == 503:
         log.warning("request refused", path=request.path, reason=str(error).splitlines()[0])
-    return problem.response()
+    # What somebody who reports it can name, and the log has.
+    more = {"request_id": g.request_id} if problem.status >= 500 and "request_id" in g else {}
+    return problem.response(**more)
 
 
 def register(app: Flask) -> None:

@@ -24,8 +24,7 @@ from tailwatch import refresh
 from tailwatch.queue import FETCH_PRICES, INTERACTIVE, NIGHTLY, PRICES, REFRESH_RISK
 
 SWEEP_SECONDS: Final = 1.0
-#: Portfolios or instruments that one message names.
-INTERACTIVE_CHUNK: Final = 1
+#: Portfolios or instruments that one message names; one that somebody waits for has a message of its own.
 NIGHTLY_CHUNK: Final = 200
 FETCH_CHUNK: Final = 50
 
@@ -80,7 +79,11 @@ def dispatch(engine: Engine, celery: Celery, now: datetime) -> bool:
     with engine.begin() as connection:
         # Somebody looks at the page and waits: they come before everything else is even asked for.
         interactive = refresh.sweep_interactive(connection, now)
-        _publish(celery, REFRESH_RISK, INTERACTIVE, interactive, INTERACTIVE_CHUNK)
+        for portfolio_id, request_id in interactive.items():
+            sent = celery.send_task(
+                REFRESH_RISK, args=([portfolio_id],), queue=INTERACTIVE, headers={"request_id": request_id}
+            )
+            log.info("computation sent", portfolio_id=portfolio_id, request_id=request_id, task_id=sent.id)
         # Losing these marks in a crash only wakes somebody twice, so their commit need not wait for the disk.
         connection.execute(text("SET LOCAL synchronous_commit = off"))
         _publish(celery, REFRESH_RISK, NIGHTLY, refresh.sweep_nightly(connection, now), NIGHTLY_CHUNK)
@@ -90,4 +93,6 @@ def dispatch(engine: Engine, celery: Celery, now: datetime) -> bool:
 
 def _publish(celery: Celery, task: str, queue: str, ids: Sequence[int], chunk: int) -> None:
     for start in range(0, len(ids), chunk):
-        celery.send_task(task, args=(list(ids[start : start + chunk]),), queue=queue)
+        some = list(ids[start : start + chunk])
+        sent = celery.send_task(task, args=(some,), queue=queue)
+        log.info("batch sent", task=task, queue=queue, count=len(some), task_id=sent.id)

@@ -39,6 +39,8 @@ class RiskMessage(TypedDict):
     #: Exact, as everywhere in JSON.
     nav: str
     computed_at: str
+    #: The request that set it off, as its answer's X-Request-ID named it; None: new prices did.
+    request_id: str | None
     #: Where the time went (`load_ms`, `compute_ms`, `save_ms`; `started` and `published` as epoch seconds).
     timing: dict[str, float]
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from tailwatch import logs
 from tailwatch.db.models import RiskSnapshot
 
 NOTIFY_CHANNEL: Final = "tailwatch_refresh"
@@ -48,15 +49,17 @@ def raise_revision(session: Session, portfolio_id: int, trigger: Trigger) -> int
     Returns:
         The new revision, which the snapshot that sees this change will carry.
     """
-    revision = session.execute(_RAISE_REVISION, {"id": portfolio_id, "trigger": trigger}).scalar_one()
-    return int(revision)
+    values = {"id": portfolio_id, "trigger": trigger, "request_id": logs.request_id()}
+    return int(session.execute(_RAISE_REVISION, values).scalar_one())
 
 
-# One statement, one round trip: the notification rides on the row it speaks of.
+# One statement, one round trip: the notification rides on the row it speaks of. Of several requests that one
+# computation answers, the last is the one that its logs name.
 _RAISE_REVISION = text(
     f"""
     WITH raised AS (
-      UPDATE portfolios SET revision = revision + 1, trigger = :trigger WHERE id = :id RETURNING revision)
+      UPDATE portfolios SET revision = revision + 1, trigger = :trigger, request_id = :request_id
+      WHERE id = :id RETURNING revision)
     SELECT revision FROM raised, LATERAL (SELECT pg_notify('{NOTIFY_CHANNEL}', '')) AS woken
     """  # noqa: S608 - a constant of this module
 )
@@ -126,7 +129,8 @@ _SWEEP_INTERACTIVE = text(
              OR queued_at < :now - :lease)
         AND (next_attempt_at IS NULL OR next_attempt_at <= :now OR revision > failed_revision)
       ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
-    RETURNING id
+    -- new prices are nobody's request
+    RETURNING id, CASE WHEN revision > done_revision THEN request_id END AS request_id
     """
 )
 
@@ -167,13 +171,16 @@ _SWEEP_FETCHES = text(
 )
 
 
-def sweep_interactive(connection: Connection, now: datetime) -> list[int]:
-    """Mark the portfolios that somebody waits for as queued and return them; the caller publishes, then commits.
+def sweep_interactive(connection: Connection, now: datetime) -> dict[int, str | None]:
+    """Mark the portfolios that somebody waits for as queued; the caller publishes, then commits.
 
     What a person changed is among them, and new prices while they touch few portfolios (a new ticker in one).
+
+    Returns:
+        For each portfolio the id of the request that changed it last; None: no request did.
     """
     values = {"now": now, "lease": INTERACTIVE_LEASE, "batch": INTERACTIVE_BATCH, "few": INTERACTIVE_BATCH}
-    return list(connection.execute(_SWEEP_INTERACTIVE, values).scalars())
+    return {row.id: row.request_id for row in connection.execute(_SWEEP_INTERACTIVE, values)}
 
 
 def sweep_nightly(connection: Connection, now: datetime) -> list[int]:

@@ -89,11 +89,12 @@ def run_compose_checks() -> int:
 
 def _require_docker() -> None:
     hint = "See https://docs.docker.com/engine/install/; everything else is tested by ./run test."
-    if shutil.which("docker") is None:
+    docker = shutil.which("docker")
+    if docker is None:
         raise SetupError(f"The Compose tests need Docker, and there is no docker command on PATH.\n{hint}")
     for command, what in (("info", "no Docker engine answers"), ("compose version", "docker has no compose plugin")):
         done = subprocess.run(
-            ["docker", *command.split()], check=False, capture_output=True, text=True, errors="replace"
+            [docker, *command.split()], check=False, capture_output=True, text=True, errors="replace"
         )
         if done.returncode:
             raise SetupError(f"The Compose tests need Docker, but {what}:\n  {done.stderr.strip()}\n{hint}")

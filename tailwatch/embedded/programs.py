@@ -42,7 +42,8 @@ class Program:
 
 
 def _worker(name: str, title: str, queues: str, *pool: str) -> Program:
-    celery = (sys.executable, "-m", "celery", "-A", "worker.app", "worker")
+    # -q: no banner, which is no line of a log.
+    celery = (sys.executable, "-m", "celery", "-q", "-A", "worker.app", "worker")
     return Program(
         name=name,
         title=title,

@@ -60,7 +60,7 @@ def sweep(engine: Engine, now: datetime = NOW) -> WakeUps:
     """What the dispatcher does, in its order."""
     with engine.begin() as connection:
         return WakeUps(
-            refresh.sweep_interactive(connection, now),
+            list(refresh.sweep_interactive(connection, now)),
             refresh.sweep_nightly(connection, now),
             refresh.sweep_fetches(connection, now),
         )

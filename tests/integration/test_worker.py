@@ -45,7 +45,7 @@ class WakeUps:
 def sweep(engine: Engine) -> WakeUps:
     now = datetime.now(UTC)
     with engine.begin() as connection:
-        portfolios = refresh.sweep_interactive(connection, now) + refresh.sweep_nightly(connection, now)
+        portfolios = list(refresh.sweep_interactive(connection, now)) + refresh.sweep_nightly(connection, now)
         return WakeUps(portfolios, refresh.sweep_fetches(connection, now))
 
 

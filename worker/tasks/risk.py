@@ -11,7 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from tailwatch import live, refresh
+from tailwatch import live, logs, refresh
 from tailwatch.db.session import get_engine
 from tailwatch.queue import REFRESH_RISK, celery_app
 from worker import book, snapshot
@@ -68,6 +68,13 @@ def compute_once(engine: Engine, portfolio_id: int) -> bool:
         return False
     if saved is None:
         return False
+    log.info(
+        "snapshot stored",
+        snapshot_id=saved.snapshot_id,
+        revision=loaded.revision,
+        trigger=loaded.trigger,
+        ms=round(1e3 * (saved_at - clock), 1),
+    )
     live.publish(
         {
             "kind": "risk",
@@ -80,6 +87,7 @@ def compute_once(engine: Engine, portfolio_id: int) -> bool:
             "es_95_1d": row["es_95_1d"],
             "nav": snapshot.plain(row["nav"]),
             "computed_at": row["computed_at"].isoformat(),
+            "request_id": logs.request_id(),
             "timing": {
                 "started": started,
                 "load_ms": 1e3 * (loaded_at - clock),
