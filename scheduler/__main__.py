@@ -14,7 +14,9 @@ from scheduler import dispatcher
 from scheduler.pulse import Pulse, beat_scheduler
 from scheduler.schedule import TIMETABLE
 from tailwatch import logs
+from tailwatch.db.schema import refuse_newer_at_start
 from tailwatch.db.session import get_engine
+from tailwatch.errors import NewerSchemaError
 from tailwatch.queue import celery_app
 from tailwatch.settings import get_settings
 
@@ -24,6 +26,11 @@ log = structlog.get_logger(__name__)
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit status."""
     logs.configure("scheduler")
+    try:
+        refuse_newer_at_start()
+    except NewerSchemaError as error:
+        log.critical(str(error))
+        return 1
     stop = threading.Event()
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:

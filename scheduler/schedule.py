@@ -6,13 +6,15 @@ from typing import Any, Final
 
 from celery.schedules import crontab, schedule
 
-from tailwatch.queue import HOUSEKEEPING, NIGHTLY_PRICES, PROBE, QUEUES
+from tailwatch.queue import DAILY_BACKUP, HOUSEKEEPING, NIGHTLY_PRICES, PROBE, QUEUES
 
 PROBE_SECONDS: Final = 20.0
 
 TIMETABLE: Final[dict[str, dict[str, Any]]] = {
     # Asks often, acts once a business day: a run that was due while nothing ran is made late rather than not.
     "nightly prices": {"task": NIGHTLY_PRICES, "schedule": crontab(minute="*/5")},
+    # The same; a question that waits behind a long backup is as good as the next one.
+    "daily backup": {"task": DAILY_BACKUP, "schedule": crontab(minute="*/5"), "options": {"expires": 300}},
     "housekeeping": {"task": HOUSEKEEPING, "schedule": crontab(hour="3", minute="17")},
     # A round trip through every queue: what readiness means by "a worker answers".
     **{

@@ -55,3 +55,23 @@ class SourceTimeoutError(SourceUnreachableError):
 
 class InvalidTickerError(TailwatchError):
     """That cannot be a ticker: 1 to 24 of A-Z, 0-9 and . - = ^ _."""
+
+
+class NewerSchemaError(TailwatchError):
+    """The database was brought to its schema by a newer version of Tailwatch."""
+
+
+class BackupError(TailwatchError):
+    """The backup could not be made."""
+
+
+class RestoreError(TailwatchError):
+    """The backup could not be restored; the database is as it was."""
+
+
+class BrokenBackupError(RestoreError):
+    """The backup is damaged or incomplete."""
+
+
+class DatabaseNotEmptyError(RestoreError):
+    """The database holds data."""

@@ -23,6 +23,7 @@ REFRESH_RISK: Final = "risk.refresh"
 FETCH_PRICES: Final = "prices.fetch"
 NIGHTLY_PRICES: Final = "prices.nightly"
 HOUSEKEEPING: Final = "upkeep.housekeeping"
+DAILY_BACKUP: Final = "backup.daily"
 PROBE: Final = "upkeep.probe"
 #: Sent by a worker to itself (worker/health.py).
 ANSWER_PROBE: Final = "upkeep.answer_probe"
@@ -71,6 +72,7 @@ def make_celery(redis_url: str) -> Celery:
             FETCH_PRICES: {"queue": PRICES},
             NIGHTLY_PRICES: {"queue": PRICES},
             HOUSEKEEPING: {"queue": NIGHTLY},
+            DAILY_BACKUP: {"queue": NIGHTLY},
         },
         # Soft: the task records a failure with its reason. Hard: a child stuck in C code is replaced.
         task_soft_time_limit=120,

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     #: When the nightly refresh is due, UTC; the default is after New York's close in winter and in summer.
     nightly_at: time = time(22, 30)
 
+    #: When the daily backup is due, UTC; unset: never.
+    backup_at: time | None = None
+    backup_dir: Path | None = None
+    backup_keep: int = Field(default=7, ge=1)
+
     session_days: int = Field(default=30, ge=1, le=365)
     cookie_secure: bool = False
     login_attempts_per_minute: int = Field(default=10, ge=1)
@@ -89,6 +94,9 @@ class Settings(BaseSettings):
 
     #: Programs without a port touch files here while they work, for health checks to look at.
     health_dir: Path | None = None
+
+    #: Where web processes and nginx agree on which kept reads must not be used (api/edge_cache.py).
+    edge_marks_dir: Path | None = None
 
     #: What people type to get here, for links on the command line.
     public_url: str | None = None

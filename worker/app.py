@@ -5,26 +5,45 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+import structlog
 from celery.concurrency import get_implementation, solo
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
+from celery.signals import celeryd_init, setup_logging, worker_init, worker_process_init, worker_ready
 
 from tailwatch import logs
+from tailwatch.db.schema import refuse_newer_at_start
 from tailwatch.db.session import get_engine
+from tailwatch.errors import NewerSchemaError
 from tailwatch.queue import QUEUES
 from tailwatch.queue import celery_app as app
-from worker import health, limits
-from worker.tasks import prices, risk, upkeep
+from worker import health, journal, limits
+from worker.tasks import backup, prices, risk, upkeep
 
-__all__ = ["app", "health", "prices", "risk", "upkeep"]
+__all__ = ["app", "backup", "health", "prices", "risk", "upkeep"]
+
+log = structlog.get_logger(__name__)
+
+
+@celeryd_init.connect  # type: ignore[untyped-decorator]
+def _set_up_logging(**_: Any) -> None:
+    # As early as there is a place for it: Celery's first warnings are lines of the log, too.
+    logs.configure("worker")
+    journal.keep()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
-def _set_up_logging(**_: Any) -> None:
-    logs.configure("worker")
+def _leave_logging_alone(**_: Any) -> None:
+    """Somebody listens to this signal: so Celery does not set up logging itself."""
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _prepare(sender: Any, **_: Any) -> None:
+    try:
+        refuse_newer_at_start()
+    except NewerSchemaError as error:
+        # Celery sets up logging only after this.
+        logs.configure("worker")
+        log.critical(str(error))
+        raise SystemExit(1) from None
     if get_implementation(sender.pool_cls) is solo.TaskPool:
         limits.enforce()
     # What is loaded now is never garbage: left alone by the collector, its pages stay shared with every child.

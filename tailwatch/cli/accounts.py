@@ -121,7 +121,6 @@ def _running_at(data_dir: Path | None) -> str | None:
     return None if running is None else running.url
 
 
-
 @user.command("set-password")
 def set_password(
     password: Annotated[str, typer.Option(prompt="New password", hide_input=True, confirmation_prompt=True)],

@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 
 import tailwatch
-from tailwatch.cli import accounts
+from tailwatch.cli import accounts, backups
 from tailwatch.cli.context import DataDir, database
 from tailwatch.embedded.environment import ROOT, SetupError
+from tailwatch.errors import TailwatchError
 
 app = typer.Typer(
     name="tailwatch",
@@ -28,6 +29,9 @@ app = typer.Typer(
 app.add_typer(accounts.token, name="token")
 app.add_typer(accounts.user, name="user")
 app.command("sign-in-link")(accounts.sign_in_link)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
+app.command("upgrade")(backups.upgrade)
 demo = typer.Typer(help="The demo portfolio.", no_args_is_help=True)
 app.add_typer(demo, name="demo")
 
@@ -176,7 +180,7 @@ def main(arguments: Sequence[str]) -> int:
         words.insert(0, "up")
     try:
         app(words, prog_name="./run")
-    except SetupError as error:
+    except (SetupError, TailwatchError) as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
     return 0

@@ -38,7 +38,9 @@ def database(data_dir: Path | None, *, migrated: bool = False) -> Iterator[None]
         return
     from tailwatch.embedded import instance, layout
 
-    with instance.servers(layout.resolve(data_dir)) as environment:
+    where = layout.resolve(data_dir)
+    os.environ["BACKUP_DIR"] = os.environ.get("BACKUP_DIR") or str(where.backups)
+    with instance.servers(where) as environment:
         os.environ.update(environment)
         _migrate_if(migrated)
         yield

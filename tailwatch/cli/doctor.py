@@ -27,6 +27,8 @@ LEAST_FREE_DISK: Final = 1_000_000_000
 ROUND_TRIP_SECONDS: Final = 20.0
 #: Every source knows it, the bundled sample included, whose bars end years ago.
 KNOWN_TICKER: Final = "AAPL"
+#: A day, and what a slow one takes.
+OLDEST_BACKUP_HOURS: Final = 26
 LONG_AGO: Final = timedelta(days=5 * 365)
 
 
@@ -117,7 +119,7 @@ def _web(running: instance.Running) -> Finding:
 def _database() -> Iterator[Finding]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tailwatch.db import migrate
+    from tailwatch.db import migrate, schema
     from tailwatch.db.session import get_engine
 
     try:
@@ -129,10 +131,39 @@ def _database() -> Iterator[Finding]:
     yield Finding("ok", "Database", "answers")
     if at == migrate.head():
         yield Finding("ok", "Schema", f"is at {at}, the newest")
+        yield _backup(datetime.now(UTC))
     elif at is None:
         yield Finding("note", "Schema", "is empty; the first ./run makes it")
+    elif at not in schema.known():
+        yield Finding("wrong", "Schema", f"is at {at}, which only a newer version of Tailwatch knows. Install that")
     else:
         yield Finding("wrong", "Schema", f"is at {at}; this version needs {migrate.head()}. Type: ./run migrate")
+
+
+def _backup(now: datetime) -> Finding:
+    """Judge the newest daily backup, and the last attempt at one."""
+    from sqlalchemy import select
+
+    from tailwatch.db.models import BackupRun
+    from tailwatch.db.session import transaction
+    from tailwatch.settings import get_settings
+
+    if get_settings().backup_at is None:
+        return Finding("note", "Backup", "none is made by itself. Set BACKUP_AT, or make them: tailwatch backup FILE")
+    query = select(BackupRun).order_by(BackupRun.day.desc()).limit(1)
+    with transaction() as session:
+        last = session.scalars(query).one_or_none()
+        good = session.scalars(query.where(BackupRun.finished_at.is_not(None))).one_or_none()
+    if last is not None and last.error is not None:
+        return Finding("wrong", "Backup", f"the one of {last.day} failed: {last.error} It is tried again by itself")
+    if good is None or good.finished_at is None:
+        return Finding("note", "Backup", "none yet; the first one comes within minutes of starting Tailwatch")
+    hours = (now - good.finished_at).total_seconds() / 3600
+    if hours > OLDEST_BACKUP_HOURS:
+        why = "Do worker and scheduler run? BACKUP_AT says when it should be made"
+        return Finding("wrong", "Backup", f"the last one is {hours:.0f} hours old ({good.file}). {why}")
+    size = f"{(good.bytes or 0) / 1e6:.1f} MB"
+    return Finding("ok", "Backup", f"the last one is {hours:.0f} hours old: {good.file}, {size}")
 
 
 def _broker(*, workers_run: bool) -> Iterator[Finding]:

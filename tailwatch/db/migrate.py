@@ -14,9 +14,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+import tailwatch
+from tailwatch.db.schema import refuse_newer
+
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
-#: Held while migrating, so that two processes that start together do not both try.
+#: Held while migrating or restoring, so that two processes that start together do not both try.
 _LOCK_KEY = 7_401_001
 
 
@@ -42,14 +45,40 @@ def current(engine: Engine) -> str | None:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Migrate the database up to `revision`, all of it or nothing."""
+    """Migrate the database up to `revision`, all of it or nothing.
+
+    Raises:
+        NewerSchemaError: a newer version of Tailwatch has migrated it already.
+    """
     with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-        command.upgrade(_config(connection), revision)
+        upgrade_within(connection, revision)
+
+
+def upgrade_within(connection: Connection, revision: str = "head") -> None:
+    """As `upgrade`, in the transaction of the caller."""
+    lock(connection)
+    refuse_newer(connection)
+    command.upgrade(_config(connection), revision)
+    if revision == "head":
+        connection.execute(_NOTE_RELEASE, {"version": tailwatch.__version__, "revision": head()})
+
+
+# What a newer version's database tells an older one that is started on it by mistake.
+_NOTE_RELEASE = text(
+    """
+    INSERT INTO releases (version, schema_revision) VALUES (:version, :revision)
+    ON CONFLICT (version) DO UPDATE SET schema_revision = excluded.schema_revision
+    """
+)
+
+
+def lock(connection: Connection) -> None:
+    """Let nobody else migrate or restore until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Migrate the database down to `revision` ("base" empties it), all of it or nothing."""
     with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+        lock(connection)
         command.downgrade(_config(connection), revision)

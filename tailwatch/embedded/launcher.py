@@ -177,6 +177,7 @@ class _Launch:
             # SIGTERM to a Celery worker: finish what fits into the soft shutdown, leave the rest to the sweep.
             "REMAP_SIGTERM": "SIGQUIT",
             "PYTHONUNBUFFERED": "1",
+            "BACKUP_DIR": os.environ.get("BACKUP_DIR") or str(self._layout.backups),
             "TMPDIR": str(self._sockets.scratch),
         }
         if self._postgres is not None:

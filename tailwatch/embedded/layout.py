@@ -69,6 +69,11 @@ class Layout:
         return self.data / "logs"
 
     @property
+    def backups(self) -> Path:
+        """Where backups go unless BACKUP_DIR says otherwise."""
+        return self.data / "backups"
+
+    @property
     def run(self) -> Path:
         """Lock and state of the running instance."""
         return self.data / "run"

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from tailwatch import accounts, demo
 from tailwatch.db.models import WorkerHeartbeat
 from tailwatch.db.session import get_engine, transaction
+from tailwatch.errors import TailwatchError
 from tailwatch.settings import get_settings
 
 OWNER: Final = "owner@localhost"
@@ -81,6 +82,9 @@ def main() -> int:
     except OperationalError as error:
         where = make_url(get_settings().database_url).render_as_string(hide_password=True)
         sys.stderr.write(f"The database at {where} does not answer: {error.orig}\nCheck DATABASE_URL.\n")
+        return 1
+    except TailwatchError as error:
+        sys.stderr.write(f"{error}\n")
         return 1
     json.dump({"sign_in_token": link}, sys.stdout)
     return 0

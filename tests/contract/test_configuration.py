@@ -84,6 +84,7 @@ def test_every_task_of_ours_can_be_sent_by_a_name_of_the_queue_module() -> None:
         queue.FETCH_PRICES,
         queue.NIGHTLY_PRICES,
         queue.HOUSEKEEPING,
+        queue.DAILY_BACKUP,
         queue.PROBE,
         queue.ANSWER_PROBE,
     }
