@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gevent.hub import Hub
 from gunicorn.glogging import Logger
 
 from tailwatch import logs
@@ -75,6 +76,14 @@ class _Logger(Logger):  # type: ignore[misc]
 
 
 logs.configure("web")
+
+
+def _log_lost(_hub: Any, context: Any, kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    logs.log_uncaught(kind, error, traceback, where=repr(context))
+
+
+# What a greenlet ends with is printed otherwise, past all logging.
+Hub.print_exception = _log_lost
 logger_class = _Logger
 loglevel = _settings.log_level.lower()
 

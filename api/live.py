@@ -7,8 +7,11 @@ holds and the portfolio is still theirs.
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any, Final
 
 import orjson
@@ -29,7 +32,13 @@ from tailwatch.snapshots import read_answer, read_newest
 
 log = structlog.get_logger(__name__)
 
+# Its own way to log is a handler of its own. What it says of packets is their content.
+_LIBRARY_LOGS: Final = {"logger": logging.getLogger("socketio"), "engineio_logger": logging.getLogger("engineio")}
+for _library in _LIBRARY_LOGS.values():
+    _library.setLevel(logging.WARNING)
+
 socketio = SocketIO(
+    **_LIBRARY_LOGS,
     # eventlet and threads are other ways; left out, the library would pick by what is installed.
     async_mode="gevent",
     # Without long polling no request of a connection depends on reaching the same process again.
@@ -121,12 +130,26 @@ def start() -> None:
 # --- what clients send ---
 
 
+def _named(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Bind the connection's id to what `handler` logs; requests that its greenlet served before are over."""
+
+    @wraps(handler)
+    def bound(*args: object) -> Any:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(connection_id=request.sid)  # type: ignore[attr-defined]
+        return handler(*args)
+
+    return bound
+
+
 @socketio.on("connect")  # type: ignore[untyped-decorator]
+@_named
 def _connect(auth: object = None) -> None:
     try:
         sockets.open(request.sid, _who(auth))  # type: ignore[attr-defined]
     except Exception as error:
         raise Refused(_problem(error)) from error
+    log.debug("live connection opened")
     metrics.SOCKETS.inc()
 
 
@@ -144,12 +167,15 @@ def _who(auth: object) -> Principal:
 
 
 @socketio.on("disconnect")  # type: ignore[untyped-decorator]
+@_named
 def _disconnect(_reason: object = None) -> None:
     if sockets.close(request.sid):  # type: ignore[attr-defined]
+        log.debug("live connection closed")
         metrics.SOCKETS.dec()
 
 
 @socketio.on("subscribe")  # type: ignore[untyped-decorator]
+@_named
 def _subscribe(message: object = None) -> dict[str, Any]:
     """Watch a portfolio; acknowledged with its current state, or a problem."""
     sid = request.sid  # type: ignore[attr-defined]
@@ -179,6 +205,7 @@ def _watch(sid: str, portfolio_id: int) -> dict[str, Any]:
 
 
 @socketio.on("unsubscribe")  # type: ignore[untyped-decorator]
+@_named
 def _unsubscribe(message: object = None) -> dict[str, Any]:
     """Stop watching a portfolio."""
     try:
@@ -233,9 +260,10 @@ def _deliver_for_ever() -> None:
             deliver(message)
         except SQLAlchemyError as error:
             # Nobody can be asked who may see it. Pages catch up when they poll or reconnect.
-            log.warning("live message not delivered: database unreachable", error=str(error).splitlines()[0])
+            reason = str(error).splitlines()[0]
+            log.warning("live message not delivered: database unreachable", error=reason, **live.about(message))
         except Exception:
-            log.exception("live message not delivered", kind=message.get("kind"))
+            log.exception("live message not delivered", **live.about(message))
 
 
 def deliver(message: dict[str, Any]) -> None:
@@ -258,8 +286,7 @@ def _emit(event: str, message: dict[str, Any]) -> None:
     for sid in sids:
         socketio.emit(event, payload, to=sid)
     if sids:
-        named = ("portfolio_id", "snapshot_id", "revision", "request_id", "stage")
-        log.info("live event pushed", kind=event, sockets=len(sids), **{n: message[n] for n in named if n in message})
+        log.info("live event pushed", sockets=len(sids), **live.about(message))
         metrics.EVENTS.labels(event).inc(len(sids))
     if sids and (published := message.get("timing", {}).get("published")):
         metrics.PUSHES.observe(max(0.0, time.time() - published))

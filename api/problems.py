@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import orjson
 import psycopg2
-import structlog
 from apiflask.exceptions import HTTPError
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context
 from flask_limiter import RateLimitExceeded
 from pydantic import ValidationError
 from sqlalchemy import exc
@@ -21,8 +20,6 @@ from werkzeug.exceptions import HTTPException
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = "2"
-
-log = structlog.get_logger(__name__)
 
 
 class ProblemError(Exception):
@@ -206,15 +203,15 @@ def handle(error: Exception) -> Response | HTTPException:
         return error  # redirects, and aborts that carry a response of their own
     problem = from_exception(error)
     if problem is None:
-        log.error("request failed", method=request.method, path=request.path, exc_info=error)
         problem = ProblemError(
             500,
             "internal",
             "Something went wrong on our side",
             "The server could not answer; its log says why. Nothing was booked.",
         )
-    elif problem.status == 503:
-        log.warning("request refused", path=request.path, reason=str(error).splitlines()[0])
+    if problem.status >= 500 and has_request_context():
+        # Logged with the answer that it leads to (api/request_ids.py).
+        g.failure = error
     # What somebody who reports it can name, and the log has.
     more = {"request_id": g.request_id} if problem.status >= 500 and "request_id" in g else {}
     return problem.response(**more)

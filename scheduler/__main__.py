@@ -13,7 +13,7 @@ from celery.beat import Service
 from scheduler import dispatcher
 from scheduler.pulse import Pulse, beat_scheduler
 from scheduler.schedule import TIMETABLE
-from tailwatch import logs
+from tailwatch import logs, metrics
 from tailwatch.db.schema import refuse_newer_at_start
 from tailwatch.db.session import get_engine
 from tailwatch.errors import NewerSchemaError
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit status."""
     logs.configure("scheduler")
+    metrics.start("scheduler")
     try:
         refuse_newer_at_start()
     except NewerSchemaError as error:

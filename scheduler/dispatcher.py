@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -14,13 +15,14 @@ from typing import Final
 import psycopg2
 import structlog
 from celery import Celery
+from celery.result import AsyncResult
 from kombu.exceptions import KombuError
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from scheduler.pulse import Pulse
-from tailwatch import refresh
+from tailwatch import metrics, refresh
 from tailwatch.queue import FETCH_PRICES, INTERACTIVE, NIGHTLY, PRICES, REFRESH_RISK
 
 SWEEP_SECONDS: Final = 1.0
@@ -38,12 +40,14 @@ def run(engine: Engine, celery: Celery, stop: threading.Event, pulse: Pulse) -> 
         try:
             for _ in wake_ups(engine, stop):
                 pulse.beat("dispatcher")
+                metrics.SWEEPS.inc()
                 while dispatch(engine, celery, datetime.now(UTC)):
                     pass
                 last_error = ""
         except (DBAPIError, psycopg2.Error, KombuError, OSError) as error:
             # Nothing was marked as queued (the transaction rolled back), so the next sweep finds all of it again.
             pulse.beat("dispatcher")
+            metrics.DISPATCH_FAILURES.inc()
             if str(error) != last_error:
                 log.warning("cannot dispatch; trying again every second", error=str(error))
                 last_error = str(error)
@@ -80,19 +84,26 @@ def dispatch(engine: Engine, celery: Celery, now: datetime) -> bool:
         # Somebody looks at the page and waits: they come before everything else is even asked for.
         interactive = refresh.sweep_interactive(connection, now)
         for portfolio_id, request_id in interactive.items():
-            sent = celery.send_task(
-                REFRESH_RISK, args=([portfolio_id],), queue=INTERACTIVE, headers={"request_id": request_id}
-            )
+            sent = _send(celery, REFRESH_RISK, INTERACTIVE, [portfolio_id], request_id=request_id)
             log.info("computation sent", portfolio_id=portfolio_id, request_id=request_id, task_id=sent.id)
         # Losing these marks in a crash only wakes somebody twice, so their commit need not wait for the disk.
         connection.execute(text("SET LOCAL synchronous_commit = off"))
-        _publish(celery, REFRESH_RISK, NIGHTLY, refresh.sweep_nightly(connection, now), NIGHTLY_CHUNK)
+        if nightly := refresh.sweep_nightly(connection, now):
+            run_id = refresh.newest_run(connection)
+            _publish(celery, REFRESH_RISK, NIGHTLY, nightly, NIGHTLY_CHUNK, run_id=run_id)
         _publish(celery, FETCH_PRICES, PRICES, refresh.sweep_fetches(connection, now), FETCH_CHUNK)
     return len(interactive) >= refresh.INTERACTIVE_BATCH
 
 
-def _publish(celery: Celery, task: str, queue: str, ids: Sequence[int], chunk: int) -> None:
+def _publish(celery: Celery, task: str, queue: str, ids: Sequence[int], chunk: int, **headers: str | None) -> None:
     for start in range(0, len(ids), chunk):
         some = list(ids[start : start + chunk])
-        sent = celery.send_task(task, args=(some,), queue=queue)
-        log.info("batch sent", task=task, queue=queue, count=len(some), task_id=sent.id)
+        sent = _send(celery, task, queue, some, **headers)
+        log.info("batch sent", task=task, queue=queue, count=len(some), task_id=sent.id, **headers)
+
+
+def _send(celery: Celery, task: str, queue: str, ids: list[int], **headers: str | None) -> AsyncResult:
+    # `sent_at`: how long it waited is measured where it arrives.
+    sent = celery.send_task(task, args=(ids,), queue=queue, headers={"sent_at": time.time(), **headers})
+    metrics.DISPATCHED.inc(queue)
+    return sent

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from celery.beat import Scheduler
 
+from tailwatch import metrics
+
 PARTS: Final = ("dispatcher", "beat")
 #: A part that has not gone round for this long will not do so again: a connection to a host that vanished, say.
 STUCK_SECONDS: Final = 300.0
@@ -33,6 +35,7 @@ class Pulse:
     def beat(self, part: str) -> None:
         """Note that `part` is going round."""
         self._last[part] = self._clock()
+        metrics.TICKS.set(time.time(), part)
         if self._folder is not None:
             (self._folder / part).touch()
 

@@ -7,7 +7,7 @@ message carries the revision it speaks of.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, TypedDict
 
@@ -17,10 +17,12 @@ import structlog
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 
+from tailwatch import metrics
 from tailwatch.settings import get_settings
 
 CHANNEL: Final = "tailwatch:live"
 RECONNECT_SECONDS: Final = 0.5
+_IDS: Final = ("kind", "portfolio_id", "snapshot_id", "revision", "request_id", "stage")
 
 log = structlog.get_logger(__name__)
 
@@ -84,13 +86,22 @@ def client() -> redis.Redis:
     )
 
 
+def about(message: Mapping[str, object]) -> dict[str, object]:
+    """Return the members that say what `message` is about, for logs."""
+    return {name: message[name] for name in _IDS if name in message}
+
+
 def publish(message: Message) -> bool:
     """Send `message` to every web process; return whether Valkey took it. Never raises."""
     try:
         client().publish(CHANNEL, orjson.dumps(message))
     except redis.RedisError as error:
-        log.warning("live message not sent; pages catch up when they poll or reconnect", error=str(error))
+        log.warning(
+            "live message not sent; pages catch up when they poll or reconnect", error=str(error), **about(message)
+        )
+        metrics.LIVE_MESSAGES.inc(message["kind"], "lost")
         return False
+    metrics.LIVE_MESSAGES.inc(message["kind"], "sent")
     return True
 
 

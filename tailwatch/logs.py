@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import threading
@@ -26,26 +27,52 @@ from tailwatch.settings import get_settings
 
 HIDDEN: Final = "[hidden]"
 
-#: Names whose values never reach a log, whoever passes them: `password`, `X-CSRF-Token`, `set-cookie`, `api_token`.
-_SECRET_NAME: Final = re.compile(r"(?i)(^|[_.-])(password|passwd|secret|token|authorization|cookie|credentials?)$")
-#: What secrets look like where no name tells, in messages and tracebacks: the group is kept, the rest is hidden.
+#: A line is for finding out what happened; nobody reads a megabyte of it.
+_LONGEST_TEXT: Final = 8_000
+_LONGEST_LIST: Final = 100
+_DEEPEST: Final = 8
+_MOST_FRAMES: Final = 30
+#: Exceptions that a traceback names: the one raised first, then what it came from.
+_MOST_CAUSES: Final = 8
+
+_WORD: Final = "(?:passw(?:or)?d|passphrase|secret|token|csrf|authorization|cookie|credential)"
+#: Names whose values never reach a log, whoever passes them: `new_password`, `X-CSRF-Token`, `HTTP_COOKIE`. Ids of
+#: tokens are no secrets.
+_SECRET_NAME: Final = re.compile(rf"(?i){_WORD}(?!.*_ids?$)")
+_NAME: Final = rf"{_WORD}(?!\w{{0,30}}_ids?\b)[\w-]{{0,30}}"
+#: What secrets look like where no name tells, in messages and tracebacks: `kept` stays, the rest is hidden. Lengths
+#: are bounded where a long text would otherwise take quadratic time.
 _SECRET_TEXT: Final = re.compile(
-    r"""(?xi)
-    ( \b[a-z][a-z0-9+.-]*://[^\s/:@"']*: ) [^\s/@"']+ (?=@)             # the password in an address
-    | ( \btw_ ) [A-Za-z0-9_-]{16,}                                      # our API tokens
-    | ( \b(?:bearer|basic)\s+ ) [A-Za-z0-9._~+/=-]{8,}                  # an Authorization header
-    | ( /sign-in\# ) [A-Za-z0-9_-]+                                     # a link that signs in
-    | ( \b(?:tailwatch_session|csrf_token|password|passwd|secret|token) \s* = \s* ) [^\s&;,"')]+
-    | ( (?<![a-z0-9])["'](?:csrf_token|password|passwd|secret|token)\\?["'] \s* : \s* \\?["'] ) [^"'\\]+
+    rf"""(?xis)
+    (?: (\b[a-z][a-z0-9+.-]{{0,30}}://[^\s/:@"']{{0,200}}:) [^\s/"']{{1,500}} (?=@)       # the password in an address
+      | (tw_) [A-Za-z0-9_-]{{16,}}                                                      # our API tokens
+      | (\bbearer\s+) (?: [\w.~+/=-]{{16,}} | (?=\S*\d) [\w.~+/=-]{{8,}} )
+      | (sign-in(?:\#|%23)) [A-Za-z0-9_-]+                                              # a link that signs in
+      | (\bauthorization\s*:\s*) (?!["']) [^\r\n"']+                                     # headers, to their end
+      | (\bcookie\s*:\s*) [^\r\n"'=]{{1,200}}=[^\r\n"']*
+      | ({_NAME} \\*["']? \s*[=:]\s* b?(?P<quote>\\*["'])) (?: .*?(?<!\\)(?P=quote) | .* )
+      | ({_NAME} \\*["']? \s*=\s*) (?! (?:None|True|False|null)\b ) [^\s&;,"')]+
+      | ({_NAME} \\*["']? \s*:\s*)
+        (?: [^\s&;,"'(){{}}\[\]]{{16,}} | (?=\S*\d) [^\s&;,"'(){{}}\[\]]{{6,}} )
+    )
     """
 )
+#: Faster to look for than all of the above: most of what is logged has none of it.
+_SUSPICIOUS: Final = re.compile("(?i)://|tw_|bearer|sign-in|pass|secret|token|csrf|authorization|cookie|credential")
 
 
 def hide(text: str) -> str:
     """Return `text` without anything that is, or looks like, a secret."""
     for secret in _own_secrets():
-        text = text.replace(secret, HIDDEN)
-    return _SECRET_TEXT.sub(lambda found: next(filter(None, found.groups())) + HIDDEN, text)
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    return _SECRET_TEXT.sub(_hide_found, text) if _SUSPICIOUS.search(text) else text
+
+
+def _hide_found(found: re.Match[str]) -> str:
+    quote = found["quote"]
+    kept = next(group for group in found.groups() if group)
+    return f"{kept}{HIDDEN}{quote}" if quote else f"{kept}{HIDDEN}"
 
 
 @lru_cache(maxsize=1)
@@ -69,28 +96,51 @@ def request_id() -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _hide_named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: _without_secrets(name, value) for name, value in event.items()}
+def _scrub(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take what is secret out of a finished event, and bound its size."""
+    return {_name(name): value if name in _OURS else _clean(name, value) for name, value in event.items()}
 
 
-def _without_secrets(name: object, value: object) -> object:
-    if isinstance(name, str) and _SECRET_NAME.search(name) and value is not None:
+# The same few names with every line.
+_name = lru_cache(maxsize=1_000)(hide)
+
+
+#: Written here and nowhere else; an exception that is still one is rendered, and looked over, later.
+_OURS: Final = frozenset({"timestamp", "level", "logger", "process", "exc_info"})
+
+
+def _clean(name: object, value: object, depth: int = 0) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if name is not None and _SECRET_NAME.search(str(name)):
         return HIDDEN
-    if isinstance(value, Mapping):
-        return {key: _without_secrets(key, each) for key, each in value.items()}
-    # Lists and tuples themselves: what is made of them, such as a named tuple, may not take one list of values.
-    if type(value) is list:
-        return [_without_secrets(None, each) for each in value]
-    if type(value) is tuple:
-        return tuple(_without_secrets(None, each) for each in value)
-    return value
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        some = list(value.items())[:_LONGEST_LIST]
+        return {hide(str(key)): _clean(key, each, depth + 1) for key, each in some}
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+        return [_clean(None, each, depth + 1) for each in list(value)[:_LONGEST_LIST]]
+    return _shorten(str(value))
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= _LONGEST_TEXT:
+        return hide(text)
+    # Cut once more than needed: a secret that the first cut went through is behind the second.
+    return f"{hide(text[: 2 * _LONGEST_TEXT])[:_LONGEST_TEXT]}… ({len(text)} characters)"
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Looks over the finished line: whatever it was made of, no secret leaves."""
+    """Makes a line of every record, even of one that cannot be put into words."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return hide(super().format(record))
+        try:
+            return super().format(record)
+        except Exception as error:  # noqa: BLE001 - logging would print a traceback of several lines instead
+            why = f"{type(error).__name__}: {_shorten(str(error))}"
+            message = f"a line could not be put into words, of {record.pathname}:{record.lineno} ({why})"
+            return super().format(logging.LogRecord(record.name, record.levelno, "", 0, message, None, None))
 
 
 def configure(process: str) -> None:
@@ -105,7 +155,6 @@ def configure(process: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _hide_named,
     ]
 
     def add_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -115,7 +164,7 @@ def configure(process: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Formatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _hide_named],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[add_process, structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering()],
         )
     )
@@ -123,8 +172,9 @@ def configure(process: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
     logging.captureWarnings(capture=True)
-    sys.excepthook = _log_uncaught
-    threading.excepthook = lambda ended: _log_uncaught(ended.exc_type, ended.exc_value, ended.exc_traceback)
+    sys.excepthook = log_uncaught
+    threading.excepthook = lambda ended: log_uncaught(ended.exc_type, ended.exc_value, ended.exc_traceback)
+    sys.unraisablehook = lambda lost: log_uncaught(lost.exc_type, lost.exc_value, lost.exc_traceback)
     structlog.configure(
         processors=[
             # First: what nobody reads costs nothing.
@@ -139,25 +189,37 @@ def configure(process: str) -> None:
     )
 
 
+def line(logger: str, message: str) -> str:
+    """Return the line that `logger` would write, for who cannot write it by `logging`, such as a signal handler."""
+    record = logging.LogRecord(logger, logging.INFO, "", 0, message, None, None)
+    return logging.getLogger().handlers[0].format(record)
+
+
 def _rendering() -> list[Processor]:
     # Both leave out local variables, which the defaults show with every traceback: passwords and tokens among them.
     if get_settings().log_format == "json":
-        tracebacks = structlog.processors.ExceptionRenderer(
-            ExceptionDictTransformer(show_locals=False, max_frames=30)
-        )
-        return [tracebacks, structlog.processors.JSONRenderer(default=str)]
-    return [
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
-            pad_event_to=0,
-            exception_formatter=structlog.dev.plain_traceback,
-        )
-    ]
+        in_full = ExceptionDictTransformer(show_locals=False, max_frames=_MOST_FRAMES)
+        tracebacks = structlog.processors.ExceptionRenderer(lambda exc_info: in_full(exc_info)[:_MOST_CAUSES])
+        return [tracebacks, _scrub, structlog.processors.JSONRenderer()]
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        pad_event_to=0,
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+    # The traceback becomes text only with the rest of the line.
+    return [_scrub, console, _hide_in_line]
 
 
-def _log_uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+def _hide_in_line(_logger: WrappedLogger, _method: str, rendered: Any) -> str:
+    return hide(rendered)
+
+
+def log_uncaught(
+    kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None, **about: str
+) -> None:
+    """Log an exception that nobody caught; `sys.excepthook` and its like call this."""
     if issubclass(kind, KeyboardInterrupt | SystemExit):
         sys.__excepthook__(kind, error or kind(), traceback)
         return
     exc_info: Any = (kind, error or kind(), traceback)
-    structlog.get_logger(__name__).critical("uncaught exception", exc_info=exc_info)
+    structlog.get_logger(__name__).critical("uncaught exception", exc_info=exc_info, **about)

@@ -103,9 +103,9 @@ def make_celery(redis_url: str) -> Celery:
         # Our logging stays as tailwatch.logs sets it up.
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        # Nobody listens to task events; metrics come from the database and the processes themselves.
-        worker_send_task_events=False,
-        worker_enable_remote_control=False,
+        # Nobody but Flower listens to task events; metrics come from the database and the processes themselves.
+        worker_send_task_events=get_settings().celery_events,
+        worker_enable_remote_control=get_settings().celery_events,
         worker_cancel_long_running_tasks_on_connection_loss=True,
     )
     return app

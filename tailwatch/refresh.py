@@ -195,6 +195,12 @@ def sweep_nightly(connection: Connection, now: datetime) -> list[int]:
     return list(connection.execute(_SWEEP_NIGHTLY, {"now": now, "lease": NIGHTLY_LEASE, "batch": room}).scalars())
 
 
+def newest_run(connection: Connection) -> str | None:
+    """Return the newest nightly run, by its business day: what batches of new prices are put down to in logs."""
+    day = connection.scalar(text("SELECT max(business_day) FROM nightly_runs"))
+    return None if day is None else day.isoformat()
+
+
 def sweep_fetches(connection: Connection, now: datetime) -> list[int]:
     """Mark the instruments whose prices are due as queued and return them."""
     return list(connection.execute(_SWEEP_FETCHES, {"now": now, "lease": FETCH_LEASE}).scalars())

@@ -92,6 +92,15 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     prometheus_multiproc_dir: Path | None = None
 
+    #: How often workers and scheduler publish what they count; 0: they do not count.
+    metrics_push_seconds: float = Field(default=0, ge=0, le=300)
+    #: Reads /metrics, and nothing else.
+    metrics_token: str | None = Field(default=None, repr=False)
+    #: Where the web server in front tells how it is (nginx stub_status).
+    edge_status_url: str | None = None
+    #: Workers tell of each task and take questions: for Flower.
+    celery_events: bool = False
+
     #: Programs without a port touch files here while they work, for health checks to look at.
     health_dir: Path | None = None
 
@@ -121,6 +130,8 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _put_passwords_in(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("metrics_token"):
+            refuse_weak("METRICS_TOKEN", values["metrics_token"])
         for kind in ("database", "redis"):
             password = values.get(f"{kind}_password")
             if password:

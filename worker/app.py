@@ -6,10 +6,19 @@ import gc
 from typing import Any
 
 import structlog
+from billiard import current_process
 from celery.concurrency import get_implementation, solo
-from celery.signals import celeryd_init, setup_logging, worker_init, worker_process_init, worker_ready
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+)
 
-from tailwatch import logs
+from tailwatch import logs, metrics
 from tailwatch.db.schema import refuse_newer_at_start
 from tailwatch.db.session import get_engine
 from tailwatch.errors import NewerSchemaError
@@ -21,6 +30,8 @@ from worker.tasks import backup, prices, risk, upkeep
 __all__ = ["app", "backup", "health", "prices", "risk", "upkeep"]
 
 log = structlog.get_logger(__name__)
+
+_service = "worker"
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]
@@ -44,8 +55,11 @@ def _prepare(sender: Any, **_: Any) -> None:
         logs.configure("worker")
         log.critical(str(error))
         raise SystemExit(1) from None
+    global _service  # noqa: PLW0603 - known here, used by the children
+    _service = sender.hostname.partition("@")[0]
     if get_implementation(sender.pool_cls) is solo.TaskPool:
         limits.enforce()
+        metrics.start(_service)
     # What is loaded now is never garbage: left alone by the collector, its pages stay shared with every child.
     get_engine()
     gc.collect()
@@ -56,6 +70,14 @@ def _prepare(sender: Any, **_: Any) -> None:
 def _own_connections(**_: Any) -> None:
     # Connections opened before the fork belong to the parent: this child forgets them without closing them.
     get_engine().dispose(close=False)
+    # A child takes the number of the one whose place it takes, and goes on from what that one counted.
+    metrics.start(_service, f"process {current_process().index}")
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _publish_what_is_left(**_: Any) -> None:
+    metrics.stop()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

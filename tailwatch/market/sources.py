@@ -5,13 +5,16 @@ A new source is one file with a class of this shape and a name in `PRICE_SOURCES
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal, Protocol
 
+from tailwatch import metrics
 from tailwatch.errors import (
+    BadAnswerError,
     PriceSourceError,
     SourceRefusedError,
     SourceTimeoutError,
@@ -133,11 +136,12 @@ class SourceChain:
         return names.index(source) if source in names else len(names)
 
     def _ask(self, source: PriceSource, ticker: str, start: date, now: datetime) -> PriceHistory:
+        metrics.PROVIDER_OUT.set(float(source.name in self._out_of_service), source.name)
         if source.name in self._out_of_service:
             # Its traceback would grow with every ticker.
             raise self._out_of_service[source.name].with_traceback(None)
         try:
-            history = source.history(ticker, start, now)
+            history = _measured(source, ticker, start, now)
         except SourceTimeoutError as error:
             self._timeouts[source.name] = self._timeouts.get(source.name, 0) + 1
             if self._timeouts[source.name] >= TIMEOUTS_TO_GIVE_UP:
@@ -152,6 +156,32 @@ class SourceChain:
             raise
         self._timeouts[source.name] = 0
         return history
+
+
+def _measured(source: PriceSource, ticker: str, start: date, now: datetime) -> PriceHistory:
+    """Ask, and count what came of it."""
+    begun = time.perf_counter()
+    outcome = "ok"
+    try:
+        return source.history(ticker, start, now)
+    except PriceSourceError as error:
+        outcome = _OUTCOMES.get(type(error), "failed")
+        raise
+    except Exception:
+        outcome = "broken"
+        raise
+    finally:
+        metrics.PROVIDER_REQUESTS.inc(source.name, outcome)
+        metrics.PROVIDER_SECONDS.observe(time.perf_counter() - begun, source.name)
+
+
+_OUTCOMES: Final[dict[type[PriceSourceError], str]] = {
+    UnknownTickerError: "unknown",
+    SourceTimeoutError: "timeout",
+    SourceUnreachableError: "unreachable",
+    SourceRefusedError: "refused",
+    BadAnswerError: "bad_answer",
+}
 
 
 def _sentences(failures: Sequence[PriceSourceError]) -> str | None:

@@ -98,6 +98,7 @@ _WAITING = text(
 def nightly_prices() -> None:
     """Make the prices of everything held or compared with due, once a business day; the sweep does the rest."""
     day = business_day(datetime.now(UTC), get_settings().nightly_at)
+    structlog.contextvars.bind_contextvars(run_id=day.isoformat())
     with get_engine().begin() as connection:
         started = connection.execute(_START_NIGHT, {"day": day}).rowcount
         if not started:
@@ -107,7 +108,7 @@ def nightly_prices() -> None:
             text("UPDATE nightly_runs SET instruments = :due WHERE business_day = :day"), {"due": due, "day": day}
         )
         connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": refresh.NOTIFY_CHANNEL})
-    log.info("nightly refresh started", business_day=day.isoformat(), instruments=due)
+    log.info("nightly refresh started", instruments=due)
 
 
 # The unique day makes a second scheduler, or a second message, harmless.

@@ -11,7 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from tailwatch import live, logs, refresh
+from tailwatch import live, logs, metrics, refresh
 from tailwatch.db.session import get_engine
 from tailwatch.queue import REFRESH_RISK, celery_app
 from worker import book, snapshot
@@ -62,12 +62,21 @@ def compute_once(engine: Engine, portfolio_id: int) -> bool:
         log.warning("database unreachable while computing", exc_info=True)
         return False
     except (Exception, SoftTimeLimitExceeded) as error:
-        log.exception("risk could not be computed")
         revision = loaded.revision if loaded else 0
+        log.exception("risk could not be computed", revision=revision)
+        metrics.SNAPSHOTS.inc("failed")
         refresh.record_failure(engine, portfolio_id, revision, reason_of(error), datetime.now(UTC))
         return False
     if saved is None:
+        metrics.SNAPSHOTS.inc("superseded")
         return False
+    metrics.SNAPSHOTS.inc("stored")
+    for stage, seconds in (
+        ("load", loaded_at - clock),
+        ("compute", computed_at - loaded_at),
+        ("save", saved_at - computed_at),
+    ):
+        metrics.SNAPSHOT_STAGES.observe(seconds, stage)
     log.info(
         "snapshot stored",
         snapshot_id=saved.snapshot_id,
