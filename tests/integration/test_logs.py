@@ -297,6 +297,14 @@ def test_no_secret_that_was_used_is_in_any_log(product: Product) -> None:
         browser.get(f"{product.url}/api/portfolios?token={token}", timeout=5)
         browser.post(f"{product.url}/api/session", data=f'{{"password": "{password}"', timeout=5)
         requests.get(f"{product.url}/api/me", headers={"Authorization": f"Bearer {token}x"}, timeout=5)
+        # What Celery cannot place it logs in full.
+        make_celery(product.servers.redis_url).send_task(
+            "no.such.task",
+            args=[f"Bearer {token}", f"{product.url}/sign-in#{link}", product.environment["DATABASE_URL"]],
+            kwargs={"password": password, "headers": {"X-CSRF-Token": csrf, "csrf": csrf_second, "Cookie": cookie}},
+            queue=INTERACTIVE,
+        )
+        wait_until(lambda: any("no.such.task" in line["event"] for line in lines(product)), "it is logged")
     used = [DATABASE_PASSWORD, password, link, csrf, csrf_second, cookie, token, product.token]
     product.servers.stop_postgres()
     try:
