@@ -2,9 +2,10 @@
 // server compresses nothing while somebody waits. `npm run compress`, after `npm run build`.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath, URL } from 'node:url';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
-const folder = new URL('../dist/browser', import.meta.url).pathname;
+const folder = fileURLToPath(new URL('../dist/browser', import.meta.url));
 const before = { files: 0, bytes: 0 };
 const after = { br: 0, gz: 0 };
 

@@ -231,10 +231,18 @@ def _lint_page() -> str | None:
 
 def _lint_containers() -> str | None:
     problems = _quiet(Path(sys.executable).parent / "hadolint", "Dockerfile", "frontend/Dockerfile")
-    if problems is None and shutil.which("docker") is not None:
-        # Asks no engine. Without docker, tests/contract/test_compose.py still reads the file.
+    if problems is None and _has_compose():
+        # Asks no engine. Without Compose, tests/contract/test_compose.py still reads the file.
         problems = _quiet("docker", "compose", "config", "-q")
     return problems
+
+
+def _has_compose() -> bool:
+    docker = shutil.which("docker")
+    return (
+        docker is not None
+        and subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode == 0
+    )
 
 
 def _in_chromium(folder: str) -> str | None:
