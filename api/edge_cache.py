@@ -179,7 +179,9 @@ def marks() -> Marks:
 
 @lru_cache(maxsize=1)
 def _own_folder() -> Path:
-    made = Path(tempfile.mkdtemp(prefix="tailwatch-marks-"))
+    # In memory where there is such a place: on a disk, a mark waits for the commits that go on there.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    made = Path(tempfile.mkdtemp(prefix="tailwatch-marks-", dir=memory))
     atexit.register(_remove, made, os.getpid())
     return made
 

@@ -85,7 +85,7 @@ def dispatch(engine: Engine, celery: Celery, now: datetime) -> bool:
         interactive = refresh.sweep_interactive(connection, now)
         for portfolio_id, request_id in interactive.items():
             sent = _send(celery, REFRESH_RISK, INTERACTIVE, [portfolio_id], request_id=request_id)
-            log.info("computation sent", portfolio_id=portfolio_id, request_id=request_id, task_id=sent.id)
+            log.debug("computation sent", portfolio_id=portfolio_id, request_id=request_id, task_id=sent.id)
         # Losing these marks in a crash only wakes somebody twice, so their commit need not wait for the disk.
         connection.execute(text("SET LOCAL synchronous_commit = off"))
         if nightly := refresh.sweep_nightly(connection, now):

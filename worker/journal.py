@@ -18,10 +18,11 @@ from celery import Task
 from celery.signals import task_postrun, task_prerun
 
 from tailwatch import logs, metrics
-from tailwatch.queue import ANSWER_PROBE, PROBE
+from tailwatch.queue import ANSWER_PROBE, PROBE, REFRESH_RISK
 
-#: Sent every few seconds to see whether anybody is there: of interest to nobody who reads logs.
-_PROBES: Final = frozenset({PROBE, ANSWER_PROBE})
+#: Of no interest while they go well: probes come every few seconds, and what a computation has to say is said when
+#: its snapshot is stored. A line costs a tenth of a millisecond, which a page would wait for.
+_QUIET: Final = frozenset({PROBE, ANSWER_PROBE, REFRESH_RISK})
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,6 @@ def _end(task: Task, state: str | None = None, **_: Any) -> None:
     seconds = 0.0 if begun is None else time.perf_counter() - begun
     metrics.TASKS.inc(task.name, (state or "unknown").lower())
     metrics.TASK_SECONDS.observe(seconds, task.name)
-    write = log.debug if task.name in _PROBES and state == "SUCCESS" else log.info
+    write = log.debug if task.name in _QUIET and state == "SUCCESS" else log.info
     write("task ended", outcome=state, ms=round(1e3 * seconds, 1))
     structlog.contextvars.clear_contextvars()
