@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tailwatch.cli.context import DataDir, database, on_servers_of_others
+from tailwatch.cli.context import DataDir, database, in_container
 from tailwatch.embedded.environment import SetupError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def sign_in_link(*, data_dir: DataDir = None) -> None:
 def _running_at(data_dir: Path | None) -> str | None:
     from tailwatch.embedded import instance, layout
 
-    if on_servers_of_others():
+    if in_container():
         return None
     running = instance.find(layout.resolve(data_dir))
     return None if running is None else running.url

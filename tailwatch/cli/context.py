@@ -21,6 +21,11 @@ def on_servers_of_others() -> bool:
     return bool(os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL"))
 
 
+def in_container() -> bool:
+    """Say whether this is the image (Dockerfile): no folder of data and no program of ours is beside this one."""
+    return os.environ.get("TAILWATCH_IN_CONTAINER") == "1"
+
+
 @contextmanager
 def database(data_dir: Path | None, *, migrated: bool = False) -> Iterator[None]:
     """Make the settings of this process name running servers for the block; start them for it if none run.

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 import tailwatch
+from tailwatch.cli.context import in_container
 from tailwatch.embedded import instance, layout, page, ports
 from tailwatch.embedded.environment import SetupError
 from tailwatch.embedded.readiness import what_is_missing
@@ -43,10 +44,13 @@ class Finding:
 
 def examine(data_dir: Path | None, console: Console) -> int:
     """Print every finding; return 1 if anything is wrong."""
-    where = layout.resolve(data_dir)
-    running = instance.find(where)
+    if in_container():
+        findings = _findings_elsewhere()
+    else:
+        where = layout.resolve(data_dir)
+        findings = _findings(where, instance.find(where))
     wrong = 0
-    for finding in _findings(where, running):
+    for finding in findings:
         wrong += finding.verdict == "wrong"
         mark = {"ok": "✓", "note": "·", "wrong": "✗"}[finding.verdict]
         style = {"ok": "green", "note": "", "wrong": "red"}[finding.verdict]
@@ -72,6 +76,14 @@ def _findings(where: layout.Layout, running: instance.Running | None) -> Iterato
             yield from _broker(workers_run=running is not None)
     except SetupError as error:
         yield Finding("wrong", "Servers", str(error))
+    yield from _prices()
+
+
+def _findings_elsewhere() -> Iterator[Finding]:
+    """What can be told where somebody else keeps the servers and runs the programs, as in a container."""
+    yield _versions()
+    yield from _database()
+    yield from _broker(workers_run=True)
     yield from _prices()
 
 

@@ -51,6 +51,12 @@ def test_every_secret_is_this_installations_own_and_in_no_environment(stack: Sta
     assert not [secret for secret in secrets if len(secret) < 40 or secret in shown]
 
 
+def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
+    said = stack.compose("exec", "-T", "worker-nightly", "tailwatch", "doctor").decode()
+    assert "Everything is in order" in said
+    assert "Workers: answer through every queue" in said
+
+
 def test_a_trade_through_the_web_server_comes_back_live(stack: Stack, person: Person, demo_id: int) -> None:
     live = LiveEvents(person, demo_id)
     assert live.state["state"] == "fresh"
