@@ -14,6 +14,7 @@ import structlog
 from flask import Flask, Request, Response, g, request
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
+    PROCESS_COLLECTOR,
     REGISTRY,
     CollectorRegistry,
     Counter,
@@ -42,6 +43,9 @@ PUSHES = Histogram(
 )
 EVENTS = Counter("tailwatch_live_events", "Live events handed to sockets.", ["event"])
 SOCKETS = Gauge("tailwatch_live_sockets", "Open live connections.", multiprocess_mode="livesum")
+
+# `Installation` has those of every process, with labels.
+REGISTRY.unregister(PROCESS_COLLECTOR)
 
 log = structlog.get_logger(__name__)
 

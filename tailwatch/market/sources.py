@@ -136,7 +136,6 @@ class SourceChain:
         return names.index(source) if source in names else len(names)
 
     def _ask(self, source: PriceSource, ticker: str, start: date, now: datetime) -> PriceHistory:
-        metrics.PROVIDER_OUT.set(float(source.name in self._out_of_service), source.name)
         if source.name in self._out_of_service:
             # Its traceback would grow with every ticker.
             raise self._out_of_service[source.name].with_traceback(None)
@@ -154,6 +153,8 @@ class SourceChain:
             # It answered.
             self._timeouts[source.name] = 0
             raise
+        finally:
+            metrics.PROVIDER_OUT.set(float(source.name in self._out_of_service), source.name)
         self._timeouts[source.name] = 0
         return history
 

@@ -38,6 +38,7 @@ ELSEWHERE: dict[str, set[str]] = {
     "tailwatch_backup_age_seconds": set(),
     "tailwatch_backup_bytes": set(),
     "tailwatch_backup_failed": set(),
+    "tailwatch_broker_persistence_ok": {"kind"},
 }
 
 
@@ -120,9 +121,16 @@ def test_every_alert_says_what_it_means_and_what_to_do(rule: dict[str, Any]) -> 
     assert f"\n### {rule['alert']}\n" in GUIDE
 
 
-def test_the_issue_of_every_day_has_its_alert() -> None:
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+    cases = [
+        case
+        for test in yaml.safe_load((FOLDER / "tests" / "tailwatch.yml").read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
     alerts = {rule["alert"] for rule in RULES}
     assert {"PortfolioStale", "QueueLag", "NightlyMissed", "ProviderFailing", "DiskNearlyFull"} <= alerts
+    assert {case["alertname"] for case in cases if case.get("exp_alerts")} == alerts
+    assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == alerts
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on PATH; the workflow has it")

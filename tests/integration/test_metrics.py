@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import http.server
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 import requests
 from prometheus_client import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as strict
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 
+from tailwatch.settings import get_settings
 from tests.support.product import Product, running_product
 from tests.support.waiting import wait_until
 
@@ -46,6 +55,8 @@ def product(
     with running_product(
         METRICS_PUSH_SECONDS="0.2",
         METRICS_TOKEN=TOKEN,
+        # Of the database's sessions: nights are due by UTC wherever the machine is.
+        PGTZ="Pacific/Auckland",
         EDGE_STATUS_URL=f"http://127.0.0.1:{status_page.server_port}/status",
         BACKUP_DIR=str(tmp_path_factory.mktemp("backups")),
     ) as product:
@@ -86,6 +97,27 @@ def test_one_scrape_tells_of_every_service(product: Product) -> None:
     assert value(product, "tailwatch_backup_scheduled") == 0
 
 
+def test_the_processes_of_every_service_are_measured(product: Product) -> None:
+    wait_until(lambda: services(product) >= ALL, "every service has published")
+    found = [sample.labels for sample in families(product)["process_resident_memory_bytes"].samples]
+    assert {labels["service"] for labels in found} == ALL
+    # gunicorn's first process and the one that it forked.
+    assert len({labels["instance"] for labels in found if labels["service"] == "web"}) == 2
+
+
+def test_the_answer_keeps_the_rules_of_openmetrics(product: Product) -> None:
+    wait_until(lambda: services(product) >= ALL, "every service has published")
+    scraped = families(product)
+
+    class Scraped:
+        def collect(self) -> Iterable[Metric]:
+            return scraped.values()
+
+    # Stricter than Prometheus' own format: names, order and completeness of buckets, no series twice.
+    read = list(strict.text_string_to_metric_families(openmetrics.generate_latest(Scraped()).decode()))
+    assert {family.name for family in read} == set(scraped)
+
+
 def test_a_trade_is_counted_on_its_whole_way(product: Product) -> None:
     portfolio_id = product.create_portfolio("Counted")
     product.wait_fresh(portfolio_id, product.trade(portfolio_id)["revision"])
@@ -104,19 +136,83 @@ def test_a_trade_is_counted_on_its_whole_way(product: Product) -> None:
     )
 
 
-def test_a_worker_that_is_killed_vanishes_and_its_successor_goes_on(product: Product) -> None:
-    labels = {"task": "risk.refresh", "service": "worker-interactive"}
-    wait_until(lambda: value(product, "tailwatch_tasks_total", **labels), "it has counted")
-    before = value(product, "tailwatch_tasks_total", **labels) or 0
-    product.kill("interactive")
-    product.start("interactive")
-    wait_until(lambda: services(product) >= ALL, "its successor has published")
-    assert (value(product, "tailwatch_tasks_total", **labels) or 0) >= before
+def test_a_worker_that_is_killed_vanishes_and_comes_back(product: Product) -> None:
+    wait_until(lambda: services(product) >= ALL, "every service has published")
     product.kill("interactive")
     wait_until(lambda: "worker-interactive" not in services(product), "its series are gone")
     assert services(product) >= ALL - {"worker-interactive"}
     product.start("interactive")
-    product.wait_ready()
+    wait_until(lambda: "worker-interactive" in services(product), "its successor has published")
+
+
+def test_a_child_that_is_replaced_goes_on_from_what_it_counted() -> None:
+    """Celery replaces a child as soon as it has fetched prices: its last seconds are all that it did."""
+    labels = {"task": "prices.fetch", "service": "worker-background"}
+    # Celery looks for children that are gone every five seconds; what they published is kept for twelve.
+    with running_product(METRICS_PUSH_SECONDS="4") as product:
+        portfolio_id = product.create_portfolio("Fetched")
+        product.wait_fresh(portfolio_id, product.trade(portfolio_id, "KO")["revision"])
+        (child,) = psutil.Process(product.pid("background")).children()
+        # Within the four seconds: only its very last publishing tells of the fetch.
+        child.terminate()
+        wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "it is gone")
+        assert value(product, "tailwatch_tasks_total", **labels) == 1
+        product.wait_fresh(portfolio_id, product.trade(portfolio_id, "XOM")["revision"])
+        wait_until(lambda: value(product, "tailwatch_tasks_total", **labels) == 2, "its successor adds to it")
+
+
+@contextmanager
+def suspended(processes: Iterable[psutil.Process]) -> Iterator[None]:
+    stopped = list(processes)
+    for process in stopped:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in stopped:
+            process.resume()
+
+
+def test_a_database_that_hangs_is_told_of_in_time(product: Product) -> None:
+    server = psutil.Process(product.servers.postgres_pid)
+    with suspended([server, *server.children(recursive=True)]):
+        begun = time.monotonic()
+        assert value(product, "tailwatch_database_up") == 0
+        # Prometheus waits for ten.
+        assert time.monotonic() - begun < 7
+        assert services(product) >= {"web", "scheduler"}
+    wait_until(lambda: value(product, "tailwatch_database_up") == 1, "it is found again")
+
+
+def test_a_nightly_refresh_that_was_due_is_overdue_until_it_begins(product: Product) -> None:
+    now = datetime.now(UTC)
+    due = datetime.combine(now.date(), get_settings().nightly_at, UTC)
+    due -= timedelta(days=due > now)
+    while due.weekday() > 4:
+        due -= timedelta(days=1)
+
+    def execute(statement: str, **values: Any) -> None:
+        with product.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    execute("DELETE FROM nightly_runs")
+    overdue = value(product, "tailwatch_nightly_overdue_seconds") or 0
+    assert overdue == pytest.approx((datetime.now(UTC) - due).total_seconds(), abs=60)
+    assert value(product, "tailwatch_nightly_age_seconds") is None
+    execute("INSERT INTO nightly_runs (business_day, instruments) VALUES (:day, 0)", day=due.date())
+    assert value(product, "tailwatch_nightly_overdue_seconds") == 0
+    assert (value(product, "tailwatch_nightly_age_seconds") or 0) < 60
+
+
+def test_prices_that_grow_old_are_counted(product: Product) -> None:
+    portfolio_id = product.create_portfolio("Old")
+    product.wait_fresh(portfolio_id, product.trade(portfolio_id, "MSFT")["revision"])
+    assert value(product, "tailwatch_instruments_stale") == 0
+    with product.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE instruments SET last_fetched_at = now() - interval '5 days' WHERE ticker = 'MSFT'")
+        )
+    assert value(product, "tailwatch_instruments_stale") == 1
 
 
 def test_valkey_may_go_and_come(product: Product) -> None:

@@ -76,6 +76,9 @@ class Product:
                     COMMANDS[name], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
                 )
 
+    def pid(self, name: str) -> int:
+        return self._processes[name].pid
+
     def wait_ready(self) -> None:
         wait_until(self._ready, "every part of the product is ready", 60)
 

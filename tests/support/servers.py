@@ -66,6 +66,11 @@ class Servers:
         )
         wait_until(self._valkey_answers, "Valkey answers")
 
+    @property
+    def postgres_pid(self) -> int:
+        assert self._postgres is not None
+        return self._postgres.pid
+
     def stop_postgres(self, how: signal.Signals = signal.SIGINT) -> None:
         assert self._postgres is not None
         self._postgres.send_signal(how)

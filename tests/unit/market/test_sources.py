@@ -7,7 +7,9 @@ from decimal import Decimal
 from traceback import walk_tb
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from tailwatch import metrics
 from tailwatch.errors import (
     BadAnswerError,
     PriceSourceError,
@@ -130,3 +132,23 @@ def test_the_longest_wait_that_a_source_asked_for_counts() -> None:
 def test_ranks_follow_the_order_and_strangers_come_last() -> None:
     chain = SourceChain([Source("yahoo"), Source("sample")])
     assert [chain.rank(name) for name in ("yahoo", "sample", "gone", None)] == [0, 1, 2, 2]
+
+
+def test_a_source_that_was_given_up_is_told_of_at_once_and_until_it_answers() -> None:
+    registry = CollectorRegistry()
+    for measure in metrics.ALL:
+        measure.begin(registry)
+    try:
+        source = Source("yahoo", failing(SourceUnreachableError("No connection.")))
+
+        def told() -> float | None:
+            return registry.get_sample_value("tailwatch_provider_out_of_service", {"source": "yahoo"})
+
+        SourceChain([source]).fetch("KO", START, NOW)
+        assert told() == 1
+        SourceChain([source]).fetch("KO", START, NOW)
+        assert told() == 0
+        counted = {"source": "yahoo", "outcome": "unreachable"}
+        assert registry.get_sample_value("tailwatch_provider_requests_total", counted) == 1
+    finally:
+        metrics.stop()
