@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from tailwatch import live, logs, metrics, refresh
 from tailwatch.db.session import get_engine
+from tailwatch.measurement import loading, snapshot
 from tailwatch.queue import REFRESH_RISK, celery_app
-from worker import book, snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ def compute_once(engine: Engine, portfolio_id: int) -> bool:
     started, clock = time.time(), time.perf_counter()
     loaded = None
     try:
-        loaded = book.load(engine, portfolio_id)
+        loaded = loading.load(engine, portfolio_id)
         if loaded is None:
             return False
         loaded_at = time.perf_counter()

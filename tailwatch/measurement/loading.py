@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Engine, RowMapping, text
 
 from tailwatch.book.splits import SplitEvent, quantity_today
-from worker import series
+from tailwatch.measurement import series
 
 
 @dataclass(frozen=True)

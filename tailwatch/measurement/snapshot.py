@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from tailwatch import __version__
+from tailwatch.measurement import series
+from tailwatch.measurement.loading import Holding, Loaded
 from tailwatch.risk import Method, RiskInputs, RiskSettings, Status, UnmodelledPosition, measure, to_json_dict
-from worker import series
-from worker.book import Holding, Loaded
 
 
 def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
