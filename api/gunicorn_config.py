@@ -27,9 +27,9 @@ from gunicorn.glogging import Logger
 from tailwatch import logs
 from tailwatch.db.schema import refuse_newer_at_start
 from tailwatch.errors import NewerSchemaError
-from tailwatch.settings import get_settings
+from tailwatch.settings import settings_or_exit
 
-_settings = get_settings()
+_settings = settings_or_exit()
 
 bind = [f"{_settings.tailwatch_host}:{_settings.tailwatch_port}"]
 if _settings.tailwatch_socket is not None:

@@ -12,7 +12,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
-from tailwatch.settings import get_settings
+from tailwatch.settings import get_settings, settings_or_exit
 
 INTERACTIVE: Final = "interactive"
 NIGHTLY: Final = "nightly"
@@ -111,4 +111,4 @@ def make_celery(redis_url: str) -> Celery:
     return app
 
 
-celery_app = make_celery(get_settings().redis_url)
+celery_app = make_celery(settings_or_exit().redis_url)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -197,3 +197,20 @@ def get_settings() -> Settings:
     except SettingsError as error:
         # pydantic-settings says only which field it was; what is wrong with it stands in the cause.
         raise ValueError(str(error.__cause__ or error)) from None
+
+
+def settings_or_exit() -> Settings:
+    """Return this process's settings; end the process with the sentence, not a traceback, if one is refused.
+
+    For the first thing that a process does. Everything after it calls `get_settings`.
+    """
+    try:
+        return get_settings()
+    except ValidationError as error:
+        reasons = [
+            f"{'.'.join(map(str, one['loc'])).upper()}: {one['msg'].removeprefix('Value error, ')}".lstrip(": ")
+            for one in error.errors()
+        ]
+        raise SystemExit("Tailwatch cannot start. " + " ".join(reasons)) from None
+    except ValueError as error:
+        raise SystemExit(f"Tailwatch cannot start. {error}") from None

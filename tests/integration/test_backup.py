@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -17,33 +17,20 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from tailwatch import accounts, live, refresh
+from tailwatch import accounts, refresh
 from tailwatch.backup import archive, dump
 from tailwatch.backup.restore import restore
 from tailwatch.db import migrate
 from tailwatch.db.models import RiskSnapshot, User, metadata
 from tailwatch.db.session import get_engine, sqlalchemy_url, transaction
 from tailwatch.errors import BackupError, BrokenBackupError, DatabaseNotEmptyError, RestoreError
-from tailwatch.settings import get_settings
 from tests.integration.test_migrations import FILL
 from tests.support import tables
 from tests.support.servers import Servers
 from tests.support.waiting import wait_until
 from worker.tasks import prices, risk
 
-
-@pytest.fixture(autouse=True)
-def process(monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str) -> Iterator[None]:
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("PRICE_SOURCES", "sample")
-    caches = (get_settings, get_engine, live.client)
-    for cached in caches:
-        cached.cache_clear()
-    yield
-    get_engine().dispose()
-    for cached in caches:
-        cached.cache_clear()
+pytestmark = pytest.mark.usefixtures("worker_process")
 
 
 @pytest.fixture

@@ -14,26 +14,12 @@ from sqlalchemy import Engine, text
 
 from tailwatch import accounts, demo, live, refresh
 from tailwatch.db.models import Portfolio, Trade
-from tailwatch.db.session import get_engine, transaction
+from tailwatch.db.session import transaction
 from tailwatch.market.instruments import ensure_instruments
-from tailwatch.settings import get_settings
 from tests.support.waiting import wait_until
 from worker.tasks import prices, risk, upkeep
 
-
-@pytest.fixture(autouse=True)
-def process(monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str) -> Any:
-    """Settings of a worker process of this test's own."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("PRICE_SOURCES", "sample")
-    caches = (get_settings, get_engine, live.client)
-    for cached in caches:
-        cached.cache_clear()
-    yield
-    get_engine().dispose()
-    for cached in caches:
-        cached.cache_clear()
+pytestmark = pytest.mark.usefixtures("worker_process")
 
 
 @dataclass(frozen=True)

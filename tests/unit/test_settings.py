@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +112,19 @@ def test_weak_secrets_are_refused_and_not_repeated(secret: str, monkeypatch: pyt
 @pytest.mark.parametrize("secret", [STRONG, "0123456789ab", "correct horse battery staple"])
 def test_other_secrets_are_taken(secret: str) -> None:
     refuse_weak("DATABASE_PASSWORD", secret)
+
+
+@pytest.mark.parametrize("process", ["api.gunicorn_config", "worker.app", "scheduler.__main__"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("REDIS_PASSWORD", "password1"), ("LOG_LEVEL", "LOUD"), ("REDIS_URL_FILE", "/nowhere/at/all")]
+)
+def test_a_process_whose_settings_are_refused_ends_with_a_sentence(process: str, name: str, value: str) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in {"REDIS_URL", "REDIS_PASSWORD"}} | {name: value}
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import {process}"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Tailwatch cannot start. ")
+    assert name in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "password1" not in ended.stderr

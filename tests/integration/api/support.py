@@ -28,9 +28,14 @@ def forget_settings() -> None:
         cached.cache_clear()
 
 
-@lru_cache(maxsize=1)
 def application() -> Flask:
-    """Return the one application of this process, made with the settings in force at the first call."""
+    """Return the application of this process for the servers that the settings in force name."""
+    return _application(get_settings().redis_url)
+
+
+# The limiters are made with the address of their Valkey: another Valkey takes another application.
+@lru_cache(maxsize=1)
+def _application(redis_url: str) -> Flask:
     return create_app()
 
 

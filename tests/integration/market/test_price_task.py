@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import Engine, text
 
-from tailwatch.db.session import get_engine, transaction
+from tailwatch.db.session import transaction
 from tailwatch.market.chain import configured_chain
 from tailwatch.market.instruments import ensure_instruments
 from tailwatch.market.sources import Outcome
@@ -19,18 +18,12 @@ from worker.tasks import prices
 
 
 @pytest.fixture(autouse=True)
-def process(monkeypatch: pytest.MonkeyPatch, database_url: str, yahoo: YahooServer) -> Iterator[None]:
-    """Settings of a worker process of this test's own."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
+def yahoo_first(worker_process: None, monkeypatch: pytest.MonkeyPatch, yahoo: YahooServer) -> None:
+    """Have the worker ask Yahoo before the sample."""
     monkeypatch.setenv("PRICE_SOURCES", "yahoo,sample")
     monkeypatch.setenv("YAHOO_BASE_URL", yahoo.url)
     monkeypatch.setenv("YAHOO_TIMEOUT_SECONDS", "5")
     get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
 
 
 def run(engine: Engine, *tickers: str) -> None:
