@@ -25,6 +25,26 @@ class InvalidRiskSettingsError(TailwatchError):
     """The risk settings are outside what the methods are defined for."""
 
 
+class InvalidModelError(TailwatchError):
+    """The coefficients of a volatility model are non-negative and not all zero."""
+
+
+class TooLittleHistoryError(TailwatchError):
+    """There is too little return history for a forecast of the first day asked for."""
+
+
+class UndefinedScoreError(TailwatchError):
+    """The score exists only where every forecast of expected shortfall is a positive loss."""
+
+
+class InputFileError(TailwatchError):
+    """The file cannot be used."""
+
+
+class NotReplayableError(TailwatchError):
+    """The snapshot cannot be computed again."""
+
+
 class PriceSourceError(TailwatchError):
     """A price source did not give prices."""
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 #: Two-dimensional float64.
 Matrix = NDArray[np.float64]
+#: float64 of any number of dimensions.
+Values = NDArray[np.float64]
 #: One- or two-dimensional indices.
 Indices = NDArray[np.intp]
 #: Booleans.

@@ -11,6 +11,7 @@ from tailwatch.risk.results import (
     Distribution,
     Drawdown,
     HeadlineFigures,
+    Intervals,
     MethodFigures,
     MethodReport,
     PositionRisk,
@@ -32,13 +33,18 @@ def to_json_dict(report: RiskReport) -> dict[str, Any]:
         "gross": report.gross,
         "cash": report.cash,
         "method": report.method.value,
-        "requested_method": report.requested_method.value,
         "confidence": report.confidence,
         "window": report.window,
         **_headline(report.fractions),
         "amounts": _headline(report.amounts),
         "methods": {method.value: _method(figures) for method, figures in report.methods.items()},
+        "intervals": None if report.intervals is None else _intervals(report.intervals),
+        "disagreement": None
+        if report.disagreement is None
+        else {name: asdict(one) for name, one in report.disagreement.items()},
         "positions": [_position(position) for position in report.positions],
+        "by_currency": [asdict(group) for group in report.by_currency],
+        "by_label": {kind: [asdict(group) for group in groups] for kind, groups in report.by_label.items()},
         "correlation": None
         if report.correlation is None
         else {
@@ -77,6 +83,16 @@ def _one_day(figures: MethodFigures) -> dict[str, float | None]:
 
 def _method(figures: MethodReport) -> dict[str, Any]:
     return {**_one_day(figures.fractions), "amounts": _one_day(figures.amounts)}
+
+
+def _intervals(intervals: Intervals) -> dict[str, Any]:
+    fractions = intervals.fractions or dict.fromkeys(intervals.amounts)
+    return {
+        "confidence": intervals.confidence,
+        "basis": intervals.basis,
+        **{name: None if one is None else asdict(one) for name, one in fractions.items()},
+        "amounts": {name: asdict(one) for name, one in intervals.amounts.items()},
+    }
 
 
 def _position(position: PositionRisk) -> dict[str, Any]:

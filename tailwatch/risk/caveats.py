@@ -10,10 +10,10 @@ import numpy as np
 
 from tailwatch.risk.covariance import NO_MOVEMENT
 from tailwatch.risk.coverage import Exposure, Holding
-from tailwatch.risk.methods import FALLBACK, MODELS
+from tailwatch.risk.methods import scenarios_for
 from tailwatch.risk.results import Caveat, Coverage
 from tailwatch.risk.tail import tail_probability
-from tailwatch.risk.types import CONFIDENCES, RiskInputs, Sample, Status
+from tailwatch.risk.types import CONFIDENCES, Method, RiskInputs, Sample, Status
 
 #: Beyond this ratio of gross exposure to NAV a fraction of NAV says nothing.
 LARGEST_LEVERAGE: Final = 20
@@ -51,33 +51,30 @@ def unusable_nav(exposure: Exposure) -> Caveat | None:
 def caveats(inputs: RiskInputs, exposure: Exposure, covered: Coverage) -> list[Caveat]:
     """Return what the reader should know whatever the figures come out as, the most weighty first."""
     found = []
-    if inputs.settings.method not in MODELS:
-        found.append(
-            Caveat(
-                "method_fallback",
-                f"The {inputs.settings.method} method is not available; the headline figures are by the {FALLBACK} "
-                "method.",
-            )
-        )
     if not exposure.holdings:
         found.append(Caveat("empty", "The portfolio holds no position."))
     elif not exposure.tickers:
         found.append(Caveat("nothing_modelled", "No position has enough price history: there are no risk figures."))
     found += _coverage_caveats(exposure.holdings, covered, inputs.as_of)
     if exposure.tickers:
-        found += _sample_caveats(inputs.sample, exposure)
+        found += _sample_caveats(inputs.sample, exposure, inputs.settings.method)
     return found
 
 
-def _sample_caveats(sample: Sample, exposure: Exposure) -> list[Caveat]:
-    days = len(sample.returns)
-    found = []
+def _sample_caveats(sample: Sample, exposure: Exposure, method: Method) -> list[Caveat]:
+    days, found = len(sample.returns), []
+    if method is Method.FILTERED and sample.filtered_fallback is not None:
+        found.append(Caveat("ewma_scaling", sample.filtered_fallback))
     if days < sample.window:
         found.append(
             Caveat("short_window", f"The figures rest on {days} daily returns; the window asks for {sample.window}.")
         )
-    if (days + 1) * tail_probability(CONFIDENCES[-1]) < 1:
-        found.append(Caveat("thin_tail", f"With {days} daily returns the 99 % VaR and ES are the single worst day."))
+    if method in {Method.HISTORICAL, Method.FILTERED}:
+        outcomes = len(scenarios_for(method, sample))
+        if (outcomes + 1) * tail_probability(CONFIDENCES[-1]) < 1:
+            found.append(
+                Caveat("thin_tail", f"With {outcomes} daily returns the 99 % VaR and ES are the single worst day.")
+            )
     if sample.benchmark_reason is not None:
         found.append(Caveat("benchmark", f"No betas: {sample.benchmark_reason}"))
     elif sample.benchmark is not None and sample.beta_weights is None:

@@ -17,7 +17,7 @@ from tailwatch.risk.tail import Worst
 def on_days(worst: Worst, weights: Matrix, days: int) -> Matrix:
     """Return (P, days) day weights of a loss figure from its (P, depth) weights on the worst outcomes."""
     placed = np.zeros((len(worst.days), days))
-    np.put_along_axis(placed, worst.days, -weights, axis=1)
+    placed[np.arange(len(placed))[:, None], worst.days] = -weights
     return placed
 
 

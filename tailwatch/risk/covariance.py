@@ -52,6 +52,9 @@ def ewma_covariance(returns: Matrix, decay: float = EWMA_LAMBDA) -> Matrix:
 
 def sample_variances(returns: Matrix) -> Vector:
     """Return the (M,) sample variances, ddof 1: the diagonal of `sample_covariance`."""
+    if not returns.shape[1]:
+        # A sample of no instrument has no days either, and numpy warns of those.
+        return np.empty(0)
     variances: Vector = returns.var(axis=0, ddof=1)
     return variances
 
@@ -79,6 +82,22 @@ def correlation(scaled: Matrix) -> Matrix:
     matrix: Matrix = np.clip(scaled.T @ scaled, -1.0, 1.0)
     np.fill_diagonal(matrix, np.where(np.isnan(matrix.diagonal()), np.nan, 1.0))
     return matrix
+
+
+def principal_components(returns: Matrix) -> tuple[Matrix, Vector]:
+    """Return the (M, K) principal components of (T, M) returns, orthonormal, and their (K,) variances, ddof 1.
+
+    Of the smaller of the two products of the deviations with themselves, so that K = min(T, M).
+    """
+    deviations = returns - returns.mean(axis=0)
+    days, count = returns.shape
+    if count <= days:
+        variances, components = np.linalg.eigh(deviations.T @ deviations)
+    else:
+        variances, sessions = np.linalg.eigh(deviations @ deviations.T)
+        lengths = np.sqrt(np.maximum(variances, 0.0))
+        components = np.divide(deviations.T @ sessions, lengths, out=np.zeros((count, days)), where=lengths > 0)
+    return components, np.maximum(variances, 0.0) / (days - 1)
 
 
 def beta_weights(benchmark: Vector, known: Flags) -> Vector | None:

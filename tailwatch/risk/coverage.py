@@ -11,7 +11,7 @@ import numpy as np
 
 from tailwatch.risk.arrays import Indices, Vector
 from tailwatch.risk.results import Coverage, InstrumentCoverage
-from tailwatch.risk.types import SMALLEST_AMOUNT, AlignedInstrument, RiskInputs, Status
+from tailwatch.risk.types import SMALLEST_AMOUNT, AlignedInstrument, Method, RiskInputs, Status
 
 
 class Holding(NamedTuple):
@@ -60,11 +60,12 @@ class Exposure:
 def exposure_of(inputs: RiskInputs) -> Exposure:
     """Return the positions of a portfolio; those without value are no positions."""
     sample = inputs.sample
+    outcome = sample.scenario_outcome if inputs.settings.method is Method.FILTERED else sample.outcome
     held = []
     for ticker, value in inputs.market_values.items():
         if abs(value) < SMALLEST_AMOUNT:
             continue
-        aligned = sample.outcome.get(ticker)
+        aligned = outcome.get(ticker)
         if aligned is None:
             held.append(Holding(ticker, value, Status.EXCLUDED, "It has no price history.", None, None, None))
         else:

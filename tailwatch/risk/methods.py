@@ -1,15 +1,16 @@
 """The methods: each turns simulated profit and loss into volatility, VaR and ES, and into their derivatives.
 
 `MODELS` is the registry. A method sees `Outcomes`, the profit and loss of P portfolios over the days of one scenario
-matrix, and nothing else; one portfolio is a batch of one. A method on scenarios of its own (the filtered one, once it
-is built) gets outcomes of another matrix and is a `Simulated` like the historical one.
+matrix, and nothing else; one portfolio is a batch of one. The filtered method has scenarios of its own
+(`scenarios_for`) and is otherwise a `Simulated` like the historical one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 from typing import Final, Protocol
 
@@ -21,6 +22,8 @@ from tailwatch.risk.covariance import NO_MOVEMENT, ewma_weights
 from tailwatch.risk.types import CONFIDENCES, Method, Sample
 
 _NORMAL: Final = NormalDist()
+#: Degrees of freedom of the Student-t method: those of the likelihood that the volatility model is fitted by.
+STUDENT_T_FREEDOM: Final = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +119,10 @@ class Gradients:
     """(P, T) day weights: each figure is their product with the profit and loss (see `components`).
 
     Attributes:
-        volatility: Of the daily volatility.
         value_at_risk: Of the VaR at one level.
         expected_shortfall: Of the ES at one level.
     """
 
-    volatility: Matrix
     value_at_risk: Matrix
     expected_shortfall: Matrix
 
@@ -134,11 +135,7 @@ class Model(Protocol):
         ...
 
     def gradients(self, outcomes: Outcomes, var_level: float, es_level: float) -> Gradients:
-        """Return day weights of the volatility, of the VaR at one level and of the ES at another."""
-        ...
-
-    def instrument_variances(self, sample: Sample) -> Vector:
-        """Return the (M,) daily variances of the instruments under the same moments."""
+        """Return day weights of the VaR at one level and of the ES at another."""
         ...
 
 
@@ -148,36 +145,54 @@ def normal_multiples(confidence: float) -> tuple[float, float]:
     return z, _NORMAL.pdf(z) / tail.tail_probability(confidence)
 
 
-_NORMAL_MULTIPLES: Final = np.array([normal_multiples(confidence) for confidence in CONFIDENCES])
+@lru_cache(maxsize=16)
+def student_t_multiples(confidence: float) -> tuple[float, float]:
+    """Return VaR and ES of a Student-t loss with 6 degrees of freedom, mean zero and standard deviation 1.
+
+    VaR √((ν−2)/ν)·t, ES √((ν−2)/ν)·f(t)/α·(ν+t²)/(ν−1), with t the quantile and f the density (McNeil, Frey &
+    Embrechts 2005, Quantitative Risk Management, section 2.2.4).
+    """
+    # With an even number of degrees of freedom the distribution function is a polynomial of s = t/√(ν+t²).
+    low, high = 0.0, 1.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        rest = 1 - middle * middle
+        if middle * (1 + rest / 2 + 3 * rest * rest / 8) / 2 < confidence - 0.5:
+            low = middle
+        else:
+            high = middle
+    nu = STUDENT_T_FREEDOM
+    t = low * math.sqrt(nu / (1 - low * low))
+    density = math.gamma((nu + 1) / 2) / (math.sqrt(nu * math.pi) * math.gamma(nu / 2))
+    density *= (1 + t * t / nu) ** (-(nu + 1) / 2)
+    scale = math.sqrt((nu - 2) / nu)
+    return scale * t, scale * density / tail.tail_probability(confidence) * (nu + t * t) / (nu - 1)
 
 
 @dataclass(frozen=True)
-class Normal:
-    """Normal profit and loss of mean zero: every figure is a multiple of one volatility (RiskMetrics 1996).
+class Elliptical:
+    """Profit and loss of mean zero and known shape: every figure is a multiple of one volatility (RiskMetrics 1996).
 
     Attributes:
+        multiples: VaR and ES of standard deviation 1 at a confidence.
         volatility: (P,) of the outcomes.
         gradient: (P, T) day weights of that volatility.
-        variances: (M,) of the sample's instruments.
     """
 
+    multiples: Callable[[float], tuple[float, float]]
     volatility: Callable[[Outcomes], Vector]
     gradient: Callable[[Outcomes], Matrix]
-    variances: Callable[[Sample], Vector]
 
     def figures(self, outcomes: Outcomes) -> Figures:
-        """Return σ, zσ and σφ(z)/α."""
+        """Return σ and its multiples."""
         sigma = self.volatility(outcomes)
-        return Figures(sigma, np.outer(sigma, _NORMAL_MULTIPLES[:, 0]), np.outer(sigma, _NORMAL_MULTIPLES[:, 1]))
+        factors = np.array([self.multiples(confidence) for confidence in CONFIDENCES])
+        return Figures(sigma, np.outer(sigma, factors[:, 0]), np.outer(sigma, factors[:, 1]))
 
     def gradients(self, outcomes: Outcomes, var_level: float, es_level: float) -> Gradients:
-        """Return the volatility's day weights and their multiples."""
+        """Return multiples of the volatility's day weights."""
         weights = self.gradient(outcomes)
-        return Gradients(weights, weights * normal_multiples(var_level)[0], weights * normal_multiples(es_level)[1])
-
-    def instrument_variances(self, sample: Sample) -> Vector:
-        """Return `variances` of the sample."""
-        return self.variances(sample)
+        return Gradients(weights * self.multiples(var_level)[0], weights * self.multiples(es_level)[1])
 
 
 class Simulated:
@@ -194,7 +209,7 @@ class Simulated:
         )
 
     def gradients(self, outcomes: Outcomes, var_level: float, es_level: float) -> Gradients:
-        """Return the day weights of sample volatility, VaR and ES."""
+        """Return the day weights of VaR and ES."""
         weights, worst = outcomes.weights, outcomes.worst
         var_row, es_row = CONFIDENCES.index(var_level), CONFIDENCES.index(es_level)
         quantile = components.value_at_risk_weights(
@@ -202,32 +217,41 @@ class Simulated:
         )
         moving = ~outcomes.still[:, None]
         return Gradients(
-            outcomes.sample_volatility_gradient,
             components.on_days(worst, moving * quantile, outcomes.days),
             components.on_days(worst, moving * weights.expected_shortfall[es_row], outcomes.days),
         )
 
-    def instrument_variances(self, sample: Sample) -> Vector:
-        """Return the sample variances."""
-        return sample.sample_variances
+
+#: VaR and ES per unit of volatility, of the methods that rest on the covariance of the window.
+OF_COVARIANCE: Final[Mapping[Method, Callable[[float], tuple[float, float]]]] = {
+    Method.COVARIANCE: normal_multiples,
+    Method.STUDENT_T: student_t_multiples,
+}
 
 
-#: The methods that can be computed. A method of `Method` that is not here falls back with a warning.
-MODELS: Final[Mapping[Method, Model]] = {
-    Method.COVARIANCE: Normal(
+def _of_sample_covariance(multiples: Callable[[float], tuple[float, float]]) -> Elliptical:
+    return Elliptical(
+        multiples=multiples,
         volatility=lambda outcomes: outcomes.sample_volatility,
         gradient=lambda outcomes: outcomes.sample_volatility_gradient,
-        variances=lambda sample: sample.sample_variances,
-    ),
-    Method.EWMA: Normal(
+    )
+
+
+MODELS: Final[Mapping[Method, Model]] = {
+    **{method: _of_sample_covariance(multiples) for method, multiples in OF_COVARIANCE.items()},
+    Method.EWMA: Elliptical(
+        multiples=normal_multiples,
         volatility=lambda outcomes: outcomes.ewma_volatility,
         gradient=lambda outcomes: outcomes.ewma_volatility_gradient,
-        variances=lambda sample: sample.ewma_variances,
     ),
     Method.HISTORICAL: Simulated(),
+    Method.FILTERED: Simulated(),
 }
-#: Takes the headline where the method asked for is not in `MODELS`.
-FALLBACK: Final = Method.HISTORICAL
+
+
+def scenarios_for(method: Method, sample: Sample) -> Matrix:
+    """Return the (T, M) scenario returns that a method rests on."""
+    return sample.filtered if method is Method.FILTERED else sample.returns
 
 
 def _reciprocal(values: Vector) -> Matrix:

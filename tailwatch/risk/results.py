@@ -47,6 +47,73 @@ class MethodReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Bounds of a figure; a bound that the data do not give is None."""
+
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Where the headline figures lie with 90 % confidence.
+
+    Attributes:
+        confidence: 0.9.
+        basis: How they come about, in a sentence.
+        fractions: By figure, such as `var_95_1d`; None where fractions of NAV say nothing.
+        amounts: The same in base currency.
+    """
+
+    confidence: float
+    basis: str
+    fractions: dict[str, Interval] | None
+    amounts: dict[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """How far the methods are apart in one figure.
+
+    Attributes:
+        low: The smallest, a fraction of NAV.
+        low_method: Whose.
+        high: The largest.
+        high_method: Whose.
+        spread: (high − low) / the headline's; None where that is not positive.
+    """
+
+    low: float
+    low_method: Method
+    high: float
+    high_method: Method
+    spread: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskGroup:
+    """Positions with something in common.
+
+    Attributes:
+        label: What they have in common; None: no label.
+        market_value: Their sum, signed, base currency.
+        weight: market_value / NAV.
+        component_volatility: The sum of their shares, and so are the next two.
+        component_var_95: A fraction of NAV.
+        component_es_975: A fraction of NAV.
+        positions: How many.
+    """
+
+    label: str | None
+    market_value: float | None
+    weight: float | None
+    component_volatility: float | None
+    component_var_95: float | None
+    component_es_975: float | None
+    positions: int
+
+
+@dataclass(frozen=True, slots=True)
 class PositionRisk:
     """One position and its part in the portfolio's risk.
 
@@ -54,7 +121,7 @@ class PositionRisk:
         ticker: Its name.
         market_value: Signed, base currency; None where it is not known.
         weight: market_value / NAV.
-        volatility: The instrument's own, annualised, by the headline method's moments.
+        volatility: The instrument's own, annualised, by the covariance of the window, whatever the headline method.
         beta: The instrument's, against the benchmark.
         component_volatility: Its share of the annualised volatility; a fraction of NAV. The shares of all positions
             add up to the portfolio's figure, and so do the next two.
@@ -95,12 +162,12 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Histogram of today's positions' profit and loss over the sample's days, base currency.
+    """Histogram of today's positions' profit and loss over the headline method's scenarios, base currency.
 
     Attributes:
         edges: Rising bin edges on round numbers, zero among them where it lies inside; bin i is
             [edges[i], edges[i+1]), the last one closed.
-        counts: Days in each bin.
+        counts: Scenarios in each bin.
         marks: VaR and ES of the headline method, positive losses: they stand at minus their value on the axis.
     """
 
@@ -134,11 +201,13 @@ class Concentration:
         hhi: Sum of squared gross weights |v|/Σ|v|: 1 for a single position.
         effective_positions: 1/hhi: that many equal positions would be as concentrated.
         diversification_ratio: Σ|v|σ / σ of the portfolio; 1 where nothing is diversified away.
+        effective_bets: Uncorrelated bets that the variance rests on (Meucci 2009, principal components).
     """
 
     hhi: float
     effective_positions: float
     diversification_ratio: float | None
+    effective_bets: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +231,7 @@ class Coverage:
         proxied: Share of gross exposure.
         excluded: Share of gross exposure.
         unvalued: Positions without any known value; they are in none of the shares.
-        observations: Days of returns in the sample.
+        observations: Daily returns, or scenarios, that the headline method rests on.
         instruments: Held instruments that are not fully modelled or have gaps.
         oldest_price_ticker: Held instrument with the oldest newest price.
         oldest_price_date: The day of that price.
@@ -197,14 +266,17 @@ class RiskReport:
         nav: Σ market values + cash, base currency.
         gross: Σ |market values|, base currency.
         cash: Base currency.
-        method: Of the headline figures; differs from `requested_method` only with a warning.
-        requested_method: As the settings have it.
+        method: Of the headline figures.
         confidence: The level that the page leads with.
         window: Sessions asked for; `coverage.observations` is what there was.
         fractions: Headline figures as fractions of NAV.
         amounts: Headline figures in base currency.
         methods: Each computed method's figures; empty where nothing is modelled.
+        intervals: Of the headline figures; None with nothing modelled.
+        disagreement: Of the methods, by figure; None where there are no fractions.
         positions: Largest absolute market value first, unvalued ones last.
+        by_currency: Positions by currency.
+        by_label: Positions by each kind of label, such as "sector".
         correlation: None with nothing modelled.
         distribution: None with nothing modelled.
         drawdown: None where nothing is modelled or the value path is not positive throughout.
@@ -220,13 +292,16 @@ class RiskReport:
     gross: float
     cash: float
     method: Method
-    requested_method: Method
     confidence: float
     window: int
     fractions: HeadlineFigures
     amounts: HeadlineFigures
     methods: dict[Method, MethodReport]
+    intervals: Intervals | None
+    disagreement: dict[str, Disagreement] | None
     positions: tuple[PositionRisk, ...]
+    by_currency: tuple[RiskGroup, ...]
+    by_label: dict[str, tuple[RiskGroup, ...]]
     correlation: Correlation | None
     distribution: Distribution | None
     drawdown: Drawdown | None

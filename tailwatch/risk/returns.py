@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from tailwatch.errors import InvalidPriceSeriesError, InvalidRiskSettingsError
 from tailwatch.risk.arrays import Days, Flags, Matrix, Vector
+from tailwatch.risk.coefficients import default_model
+from tailwatch.risk.scenarios import SCENARIO_DAYS, scenarios_of
 from tailwatch.risk.types import (
     DEFAULT_WINDOW,
     AlignedBenchmark,
@@ -20,6 +22,7 @@ from tailwatch.risk.types import (
     Sample,
     Status,
 )
+from tailwatch.risk.volatility import VolatilityModel
 
 #: Sessions over which an older price stands in for a missing one.
 CARRY_LIMIT: Final = 5
@@ -28,6 +31,8 @@ MINIMUM_OBSERVATIONS: Final = 60
 #: Standard deviation of the prior, centred on 1, that a short history's beta is shrunk to (Vasicek 1973). About the
 #: spread of betas across large stocks; fixed, so that a position's proxy does not depend on what else is held.
 BETA_PRIOR_DEVIATION: Final = 0.5
+#: Returns behind the scenarios: what the averages start from, and three of their longest span before the 1,000 days.
+HISTORY_DAYS: Final = 2300
 #: A daily price ratio beyond this (or below its reciprocal) is an error in the data, and counts as missing.
 LARGEST_RATIO: Final = 1e6
 #: A stand-in return may not lose more than that: a price stays positive.
@@ -37,7 +42,11 @@ _LARGEST_PRICE: Final = 1e50
 
 
 def align(
-    series: Sequence[PriceSeries], *, window: int = DEFAULT_WINDOW, benchmark: PriceSeries | None = None
+    series: Sequence[PriceSeries],
+    *,
+    window: int = DEFAULT_WINDOW,
+    benchmark: PriceSeries | None = None,
+    model: VolatilityModel | None = None,
 ) -> Sample:
     """Align price series on the union of their sessions and turn them into simple returns.
 
@@ -47,12 +56,17 @@ def align(
     average's) plus a residual of its own, drawn by a hash of ticker and day, so that the same day always draws alike.
     The benchmark's older sessions lengthen a window that the instruments alone do not fill.
 
-    The result depends on prices and window only. It costs about a millisecond for 20 instruments.
+    The same is done for the history before the window, as far as the instruments reach back and at most 2,300 days:
+    the volatility-scaled scenarios are made of it. What is missing there is filled in alike, and told apart in
+    `Sample.scenario_instruments`.
+
+    The result depends on prices, window and model only. It costs some ten milliseconds for 20 instruments.
 
     Args:
         series: One for each instrument, tickers unique; more instruments than held is fine.
         window: Returns wanted, at least 60.
         benchmark: What betas are measured against; may also be among `series`.
+        model: Of the volatility that scales the scenarios; None: the shipped one.
 
     Raises:
         InvalidPriceSeriesError: a ticker occurs twice.
@@ -65,19 +79,44 @@ def align(
     priced = [_priced(one) for one in series]
     market = None if benchmark is None else _priced(benchmark)
     sessions = _sessions([one.dates for one in priced if one.dates.size > MINIMUM_OBSERVATIONS], market, window)
-    grid = _grid([*priced, *([] if market is None else [market])], sessions, window)
-    kept = np.flatnonzero(grid.observations[: len(priced)] >= MINIMUM_OBSERVATIONS).tolist()
+    grid = _grid([*priced, *([] if market is None else [market])], sessions, max(window, HISTORY_DAYS))
+    inside = slice(-window, None)
+    own = np.count_nonzero(grid.own[:, inside], axis=1)
+    kept = np.flatnonzero(own[: len(priced)] >= MINIMUM_OBSERVATIONS).tolist()
     tickers = tuple(priced[row].ticker for row in kept)
-    columns = np.asfortranarray(grid.returns[kept].T)
-    aligned_market = None if market is None else _benchmark(grid, market)
-    betas = _fill(columns, grid.known[kept].T, tickers, grid.sessions, aligned_market)
-    outcomes = tuple(_outcome(one, grid, row, betas, aligned_market) for row, one in enumerate(priced))
+    history = np.asfortranarray(grid.returns[kept].T)
+    known = grid.known[kept].T
+    aligned_market = None
+    if market is not None and own[-1] >= MINIMUM_OBSERVATIONS:
+        aligned_market = AlignedBenchmark(market.ticker, grid.returns[-1, inside], grid.known[-1, inside])
+    average = _market(history, known, grid if aligned_market else None)
+    betas = _fill(history, known, tickers, grid.sessions, average)
+    source = "the average of all instruments" if aligned_market is None else aligned_market.ticker
+    described = [
+        tuple(
+            _outcome(one, grid, row, days, beta=betas[one.ticker], source=source)
+            if one.ticker in betas
+            else _excluded(one, int(own[row]))
+            for row, one in enumerate(priced)
+        )
+        for days in (inside, slice(-SCENARIO_DAYS, None))
+    ]
     if not kept:
-        return Sample((), grid.sessions[:0], columns[:0], outcomes, window)
+        return Sample((), grid.sessions[:0], history[:0], described[0], window)
     benchmark_reason = None
     if market is not None and aligned_market is None:
         benchmark_reason = f"{market.ticker} has fewer than {MINIMUM_OBSERVATIONS} daily returns in the window."
-    return Sample(tickers, grid.sessions, columns, outcomes, window, aligned_market, benchmark_reason)
+    return Sample(
+        tickers,
+        grid.sessions[-(window + 1) :],
+        np.asfortranarray(history[inside]),
+        described[0],
+        window,
+        aligned_market,
+        benchmark_reason,
+        scenarios_of(history, average, model or default_model()),
+        described[1],
+    )
 
 
 class _Priced(NamedTuple):
@@ -96,17 +135,18 @@ def _priced(series: PriceSeries) -> _Priced:
 
 
 def _sessions(dates: list[Days], market: _Priced | None, window: int) -> Days:
-    """Return the sessions of the window, its first price included, and those before that a price may come from."""
+    """Return the sessions of the history, its first price included, and those before that a price may come from."""
+    most = max(window, HISTORY_DAYS) + 1 + CARRY_LIMIT
     needed = window + 1 + CARRY_LIMIT
     # The newest k sessions of a union lie within the newest k of each member.
-    newest = [one[-needed:] for one in dates]
+    newest = [one[-most:] for one in dates]
     if not newest:
         return np.empty(0, dtype="datetime64[D]")
     first = newest[0]
     if all(np.array_equal(one, first) for one in newest[1:]):
         sessions = first
     else:
-        sessions = np.unique(np.concatenate(newest))[-needed:]
+        sessions = np.unique(np.concatenate(newest))[-most:]
     if market is not None and sessions.size < needed:
         older = market.dates[: np.searchsorted(market.dates, sessions[0])]
         sessions = np.concatenate([older[older.size - min(older.size, needed - sessions.size) :], sessions])
@@ -114,7 +154,7 @@ def _sessions(dates: list[Days], market: _Priced | None, window: int) -> Days:
 
 
 class _Grid(NamedTuple):
-    """Every series on the window's sessions; one row a series, one column a session."""
+    """Every series on the history's sessions; one row a series, one column a session."""
 
     sessions: Days
     """(T+1,)"""
@@ -122,13 +162,13 @@ class _Grid(NamedTuple):
     """(N, T); 0 where not known."""
     known: Flags
     """(N, T)"""
-    observations: NDArray[np.intp]
-    """(N,) returns whose own day has a price of its own."""
-    gaps: NDArray[np.intp]
-    """(N,) days of the returns with a price carried forward."""
+    own: Flags
+    """(N, T) whether it is known and its own day has a price of its own."""
+    carried: Flags
+    """(N, T) whether the day's price was carried forward."""
 
 
-def _grid(series: Sequence[_Priced], sessions: Days, window: int) -> _Grid:
+def _grid(series: Sequence[_Priced], sessions: Days, depth: int) -> _Grid:
     shape = (len(series), sessions.size)
     prices = np.zeros(shape)
     fresh = np.zeros(shape, dtype=np.bool_)
@@ -148,36 +188,28 @@ def _grid(series: Sequence[_Priced], sessions: Days, window: int) -> _Grid:
         source = np.maximum.accumulate(np.where(fresh, days, -1), axis=1)
         priced = (source >= 0) & (days - source <= CARRY_LIMIT)
         prices = np.take_along_axis(prices, np.maximum(source, 0), axis=1)
-    keep = slice(-(window + 1), None)
+    keep = slice(-(depth + 1), None)
     sessions, prices, priced, fresh = sessions[keep], prices[:, keep], priced[:, keep], fresh[:, keep]
     known = priced[:, 1:] & priced[:, :-1]
     ratios = np.divide(prices[:, 1:], prices[:, :-1], out=np.ones_like(prices[:, 1:]), where=known)
     known &= (ratios < LARGEST_RATIO) & (ratios > 1 / LARGEST_RATIO)
     returns = np.where(known, ratios - 1, 0.0)
-    observations = np.count_nonzero(known & fresh[:, 1:], axis=1)
-    gaps = np.count_nonzero(priced[:, 1:] & ~fresh[:, 1:], axis=1)
-    return _Grid(sessions, returns, known, observations, gaps)
+    return _Grid(sessions, returns, known, known & fresh[:, 1:], priced[:, 1:] & ~fresh[:, 1:])
 
 
-def _benchmark(grid: _Grid, market: _Priced) -> AlignedBenchmark | None:
-    if grid.observations[-1] < MINIMUM_OBSERVATIONS:
-        return None
-    return AlignedBenchmark(market.ticker, grid.returns[-1], grid.known[-1])
+def _market(columns: Matrix, known: Flags, grid: _Grid | None) -> Vector:
+    """Return (T,) market returns: those of the grid's last series, else the average of the (T, M) known ones."""
+    market: Vector = columns.sum(axis=1) / np.maximum(np.count_nonzero(known, axis=1), 1)
+    return market if grid is None else np.where(grid.known[-1], grid.returns[-1], market)
 
 
 def _fill(
-    columns: Matrix, known: Flags, tickers: Sequence[str], sessions: Days, benchmark: AlignedBenchmark | None
-) -> dict[str, float]:
-    """Put stand-ins where (T, M) returns are not known, in place; return the beta used for each such ticker."""
+    columns: Matrix, known: Flags, tickers: Sequence[str], sessions: Days, market: Vector
+) -> dict[str, float | None]:
+    """Put stand-ins where (T, M) returns are not known, in place; return the beta used, None where all are known."""
+    betas: dict[str, float | None] = dict.fromkeys(tickers)
     short = np.flatnonzero(~known.all(axis=0)).tolist()
-    if not short:
-        return {}
-    counts = np.count_nonzero(known, axis=1)
-    market = columns.sum(axis=1) / np.maximum(counts, 1)
-    if benchmark is not None:
-        market = np.where(benchmark.known, benchmark.returns, market)
     days = sessions[1:].astype(np.int64)
-    betas = {}
     for column in short:
         own, ticker = known[:, column], tickers[column]
         beta, residuals = shrunk_regression(columns[own, column], market[own])
@@ -219,25 +251,29 @@ def _uniform(ticker: str, days: NDArray[np.int64]) -> Vector:
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def _excluded(one: _Priced, observations: int) -> AlignedInstrument:
+    reason = "It has no price history."
+    if one.dates.size:
+        reason = f"It has {observations} daily returns in the window; at least {MINIMUM_OBSERVATIONS} are needed."
+    return AlignedInstrument(one.ticker, Status.EXCLUDED, reason, observations, 0, _last_day(one))
+
+
 def _outcome(
-    one: _Priced, grid: _Grid, row: int, betas: Mapping[str, float], benchmark: AlignedBenchmark | None
+    one: _Priced, grid: _Grid, row: int, days: slice, *, beta: float | None, source: str
 ) -> AlignedInstrument:
-    observations = int(grid.observations[row])
-    last: date | None = one.dates[-1].astype(object) if one.dates.size else None
+    known = grid.known[row, days]
+    missing = known.size - int(np.count_nonzero(known))
     status, reason = Status.MODELLED, None
-    if observations < MINIMUM_OBSERVATIONS:
-        status = Status.EXCLUDED
-        reason = (
-            f"It has {observations} daily returns in the window; at least {MINIMUM_OBSERVATIONS} are needed."
-            if last
-            else "It has no price history."
-        )
-    elif one.ticker in betas:
+    if missing:
         status = Status.PROXIED
-        missing = grid.known.shape[1] - int(np.count_nonzero(grid.known[row]))
-        source = "the average of all instruments" if benchmark is None else benchmark.ticker
         reason = (
-            f"{missing} of {grid.known.shape[1]} daily returns are not known; they follow {source} with a beta of "
-            f"{betas[one.ticker]:.2f}, plus its own residuals."
+            f"{missing} of {known.size} daily returns are not known; they follow {source} with a beta of "
+            f"{beta:.2f}, plus its own residuals."
         )
-    return AlignedInstrument(one.ticker, status, reason, observations, int(grid.gaps[row]), last)
+    observations, gaps = (int(np.count_nonzero(flags[row, days])) for flags in (grid.own, grid.carried))
+    return AlignedInstrument(one.ticker, status, reason, observations, gaps, _last_day(one))
+
+
+def _last_day(one: _Priced) -> date | None:
+    last: date | None = one.dates[-1].astype(object) if one.dates.size else None
+    return last

@@ -136,14 +136,15 @@ class Worst(NamedTuple):
 
 def worst_outcomes(pnl: Matrix, depth: int) -> Worst:
     """Return the `depth` worst of each row of (P, T) profit and loss."""
+    portfolios = np.arange(len(pnl))[:, None]
     if depth < pnl.shape[1]:
         # A partition is linear in T; only the few outcomes in front of it need sorting.
         days = np.argpartition(pnl, depth - 1, axis=1)[:, :depth]
-        outcomes = np.take_along_axis(pnl, days, axis=1)
+        outcomes = pnl[portfolios, days]
         order = outcomes.argsort(axis=1, kind="stable")
-        return Worst(np.take_along_axis(days, order, axis=1), np.take_along_axis(outcomes, order, axis=1))
+        return Worst(days[portfolios, order], outcomes[portfolios, order])
     days = pnl.argsort(axis=1, kind="stable")
-    return Worst(days, np.take_along_axis(pnl, days, axis=1))
+    return Worst(days, pnl[portfolios, days])
 
 
 def value_at_risk(pnl: Matrix, confidence: float, convention: Quantile = Quantile.WEIBULL) -> Vector:

@@ -16,6 +16,9 @@ import numpy as np
 from tailwatch.errors import InvalidExposureError, InvalidPriceSeriesError, InvalidRiskSettingsError
 from tailwatch.risk import covariance, drawdown
 from tailwatch.risk.arrays import Days, Flags, Matrix, Vector
+from tailwatch.risk.coefficients import default_model
+from tailwatch.risk.scenarios import Scenarios, scenarios_of
+from tailwatch.risk.shrinkage import Shrinkage, ledoit_wolf
 
 #: Days of return history that the estimators see unless a portfolio says otherwise.
 DEFAULT_WINDOW = 500
@@ -30,9 +33,17 @@ class Method(StrEnum):
     """How the next day's profit and loss is modelled (docs/risk-methods.md)."""
 
     COVARIANCE = "covariance"
+    STUDENT_T = "student_t"
     EWMA = "ewma"
     HISTORICAL = "historical"
     FILTERED = "filtered"
+
+
+class CovarianceEstimator(StrEnum):
+    """How the covariance of the window is estimated: as it is, or shrunk towards a multiple of the identity."""
+
+    SAMPLE = "sample"
+    LEDOIT_WOLF = "ledoit_wolf"
 
 
 class Status(StrEnum):
@@ -134,6 +145,8 @@ class Sample:
         window: Sessions asked for; T is smaller where history is.
         benchmark: The benchmark, or None where none was given or it has too little history.
         benchmark_reason: Why `benchmark` is None although one was given.
+        given_scenarios: Volatility-scaled scenarios made of more history than the window; None: of `returns`.
+        scenario_instruments: What became of every series in the days of those scenarios; empty: as `instruments`.
     """
 
     tickers: tuple[str, ...]
@@ -143,6 +156,31 @@ class Sample:
     window: int
     benchmark: AlignedBenchmark | None = None
     benchmark_reason: str | None = None
+    given_scenarios: Scenarios | None = None
+    scenario_instruments: tuple[AlignedInstrument, ...] = ()
+
+    @cached_property
+    def scenarios(self) -> Scenarios:
+        """The volatility-scaled scenarios of the filtered method."""
+        if self.given_scenarios is not None:
+            return self.given_scenarios
+        average = self.returns.sum(axis=1) / max(len(self.tickers), 1)
+        return scenarios_of(self.returns, average, default_model())
+
+    @property
+    def filtered(self) -> Matrix:
+        """(S, M) volatility-scaled scenario returns, newest last, column-contiguous."""
+        return self.scenarios.returns
+
+    @property
+    def filtered_fallback(self) -> str | None:
+        """Why the scenarios are not scaled by the volatility model, or None."""
+        return self.scenarios.fallback
+
+    @property
+    def volatility_now(self) -> Vector:
+        """(M,) daily standard deviations that are expected of the next day."""
+        return self.scenarios.volatility_now
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -155,6 +193,11 @@ class Sample:
         return {instrument.ticker: instrument for instrument in self.instruments}
 
     @cached_property
+    def scenario_outcome(self) -> dict[str, AlignedInstrument]:
+        """What became of each series in the days of the scenarios, by ticker."""
+        return {instrument.ticker: instrument for instrument in self.scenario_instruments or self.instruments}
+
+    @cached_property
     def sample_variances(self) -> Vector:
         """(M,) daily sample variances, ddof 1."""
         return covariance.sample_variances(self.returns)
@@ -165,9 +208,14 @@ class Sample:
         return np.sqrt(self.sample_variances)
 
     @cached_property
-    def ewma_variances(self) -> Vector:
-        """(M,) daily EWMA variances."""
-        return covariance.ewma_variances(self.returns)
+    def principal_components(self) -> tuple[Matrix, Vector]:
+        """(M, K) principal components of the window's returns, K ≤ M, and their (K,) daily variances."""
+        return covariance.principal_components(self.returns)
+
+    @cached_property
+    def shrinkage(self) -> Shrinkage:
+        """Of the sample covariance."""
+        return ledoit_wolf(self.returns)
 
     @cached_property
     def standardised_returns(self) -> Matrix:
@@ -199,13 +247,15 @@ class RiskSettings:
     Attributes:
         method: Of the headline figures and the components.
         confidence: The level that the page leads with; changes no figure.
+        covariance: Behind the annualised volatility, and behind the covariance and Student-t methods.
 
     Raises:
         InvalidRiskSettingsError: the confidence is none of 0.95, 0.975 and 0.99.
     """
 
-    method: Method = Method.HISTORICAL
+    method: Method = Method.FILTERED
     confidence: float = 0.95
+    covariance: CovarianceEstimator = CovarianceEstimator.SAMPLE
 
     def __post_init__(self) -> None:
         if self.confidence not in CONFIDENCES:
@@ -252,6 +302,8 @@ class RiskInputs:
         settings: Method and leading confidence.
         cash: Base currency; may be negative.
         unmodelled: Positions without a usable price.
+        currencies: Currency by ticker.
+        labels: Label by ticker, by kind of label, such as "sector".
 
     Raises:
         InvalidExposureError: a value or the cash is not finite or absurdly large, or a ticker stands in both lists.
@@ -263,6 +315,8 @@ class RiskInputs:
     settings: RiskSettings = field(default_factory=RiskSettings)
     cash: float = 0.0
     unmodelled: Sequence[UnmodelledPosition] = ()
+    currencies: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for ticker, value in self.market_values.items():

@@ -35,9 +35,17 @@ def full_report() -> RiskReport:
 
 def test_field_names_are_the_contracts() -> None:
     body = to_json_dict(full_report())
-    assert set(body) == CONTRACT | {"cash", "requested_method", "confidence", "window"}
+    assert set(body) == CONTRACT | {
+        "cash",
+        "confidence",
+        "window",
+        "intervals",
+        "disagreement",
+        "by_currency",
+        "by_label",
+    }
     assert set(body["amounts"]) == TAIL | {"annualized_volatility"}
-    assert set(body["methods"]) == {"covariance", "ewma", "historical"}
+    assert set(body["methods"]) == {"covariance", "student_t", "ewma", "historical", "filtered"}
     for figures in body["methods"].values():
         assert set(figures) == TAIL | {"volatility_1d", "amounts"}
         assert set(figures["amounts"]) == TAIL | {"volatility_1d"}

@@ -22,7 +22,10 @@ def figures_and_derivatives(method: Method, values: np.ndarray, returns: np.ndar
     outcomes = simulate(values, returns, returns.std(axis=0))
     figures = MODELS[method].figures(outcomes)
     gradients = MODELS[method].gradients(outcomes, 0.95, 0.975)
-    each = (gradients.volatility, gradients.value_at_risk, gradients.expected_shortfall)
+    of_volatility = outcomes.sample_volatility_gradient
+    if method is Method.EWMA:
+        of_volatility = outcomes.ewma_volatility_gradient
+    each = (of_volatility, gradients.value_at_risk, gradients.expected_shortfall)
     totals = np.stack(
         [figures.volatility, figures.value_at_risk[:, VAR_ROW], figures.expected_shortfall[:, ES_ROW]], axis=1
     )
@@ -67,7 +70,7 @@ def test_derivatives_are_finite_differences(method: Method, seed: int) -> None:
         assert volatility == pytest.approx(slopes[0], abs=1e-7)
         assert es == pytest.approx(slopes[2], abs=1e-7)
         # The simulated VaR's derivative is smoothed over its neighbourhood on purpose: the raw slope is one day.
-        if method is not Method.HISTORICAL:
+        if method not in {Method.HISTORICAL, Method.FILTERED}:
             assert var == pytest.approx(slopes[1], abs=1e-7)
 
 

@@ -18,7 +18,7 @@ CODES = {
 
 
 def test_codes_are_found() -> None:
-    assert {"nav_not_positive", "method_fallback", "drawdown", "proxied"} <= CODES
+    assert {"nav_not_positive", "ewma_scaling", "drawdown", "proxied"} <= CODES
 
 
 @pytest.mark.parametrize("name", sorted(CODES | {method.value for method in Method}))

@@ -44,7 +44,7 @@ def test_a_plain_portfolio_has_every_figure_and_no_warning(sample: Sample) -> No
     assert report.warnings == ()
     assert [one.ticker for one in report.positions] == ["A", "B", "C"]
     assert [one.weight for one in report.positions] == pytest.approx([0.8, 4 / 15, -2 / 15])
-    assert set(report.methods) == {Method.COVARIANCE, Method.EWMA, Method.HISTORICAL}
+    assert set(report.methods) == set(Method)
     assert report.benchmark == "MARKET"
     assert report.beta == pytest.approx(sum(one.weight * one.beta for one in report.positions))
     assert report.drawdown is not None
@@ -52,28 +52,36 @@ def test_a_plain_portfolio_has_every_figure_and_no_warning(sample: Sample) -> No
     assert report.coverage.oldest_price_age_days == 0
 
 
-@pytest.mark.parametrize("method", [Method.COVARIANCE, Method.EWMA, Method.HISTORICAL])
+@pytest.mark.parametrize("method", list(Method))
 def test_the_headline_is_the_method_asked_for(sample: Sample, method: Method) -> None:
     report = measure(RiskInputs(sample, {"A": 3000.0, "B": 1000.0}, AS_OF, RiskSettings(method)))
     figures = report.methods[method].fractions
     assert report.method is method
     assert report.fractions.es_975_1d == figures.es_975_1d
-    assert report.fractions.annualized_volatility == pytest.approx(figures.volatility_1d * 252**0.5)
+    window = report.methods[Method.COVARIANCE].fractions
+    assert report.fractions.annualized_volatility == pytest.approx(window.volatility_1d * 252**0.5)
 
 
-def test_instrument_volatilities_follow_the_headline_method(sample: Sample) -> None:
-    for method in (Method.EWMA, Method.HISTORICAL):
+def test_instrument_volatilities_are_those_of_the_window(sample: Sample) -> None:
+    for method in Method:
         alone = measure(RiskInputs(sample, {"A": 10.0}, AS_OF, RiskSettings(method)))
         assert alone.positions[0].volatility == pytest.approx(alone.fractions.annualized_volatility)
 
 
-def test_filtered_falls_back_and_says_so(sample: Sample) -> None:
-    report = measure(RiskInputs(sample, {"A": 10.0}, AS_OF, RiskSettings(Method.FILTERED)))
-    plain = measure(RiskInputs(sample, {"A": 10.0}, AS_OF))
-    assert (report.method, report.requested_method) == (Method.HISTORICAL, Method.FILTERED)
-    assert report.fractions == plain.fractions
-    assert Method.FILTERED not in report.methods
-    assert codes(report) == ["method_fallback"]
+def test_the_filtered_method_looks_further_back_than_the_window(sample: Sample) -> None:
+    report = measure(RiskInputs(sample, {"A": 10.0}, AS_OF))
+    assert report.method is Method.FILTERED
+    assert sample.filtered.shape == (699, 3)
+    assert report.coverage.observations == 699
+    assert report.distribution is not None
+    assert sum(report.distribution.counts) == 699
+
+
+def test_with_less_than_a_year_an_exponential_average_scales_the_scenarios() -> None:
+    series = random_series("A", 240, 1)
+    report = measure(RiskInputs(align([series]), {"A": 1.0}, series.dates[-1].astype(object)))
+    assert codes(report) == ["ewma_scaling", "short_window"]
+    assert report.fractions.var_95_1d is not None
 
 
 def test_an_empty_portfolio(sample: Sample) -> None:
@@ -201,7 +209,7 @@ def test_benchmark_troubles_are_named(sample: Sample) -> None:
 
 def test_a_short_window_is_named() -> None:
     report = measure(RiskInputs(align([random_series("A", 200, 1)]), {"A": 1.0}, weekdays(200)[-1].astype(object)))
-    assert codes(report) == ["short_window"]
+    assert codes(report) == ["ewma_scaling", "short_window"]
     assert report.coverage.observations == 199
 
 
