@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 import tailwatch
-from tailwatch.cli import accounts, backups
+from tailwatch.cli import accounts, backups, labels, model, replay, validate
 from tailwatch.cli.context import DataDir, database
 from tailwatch.embedded.environment import ROOT, SetupError
 from tailwatch.errors import TailwatchError
@@ -28,10 +28,14 @@ app = typer.Typer(
 )
 app.add_typer(accounts.token, name="token")
 app.add_typer(accounts.user, name="user")
+app.add_typer(model.model, name="model")
 app.command("sign-in-link")(accounts.sign_in_link)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
 app.command("upgrade")(backups.upgrade)
+app.command("label")(labels.label)
+app.command("replay")(replay.replay)
+app.command("validate")(validate.validate)
 demo = typer.Typer(help="The demo portfolio.", no_args_is_help=True)
 app.add_typer(demo, name="demo")
 
