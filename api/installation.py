@@ -42,9 +42,10 @@ _WORK: Final = text(
     f"""
     SELECT (SELECT count(*) FROM portfolios
              WHERE revision > done_revision OR market_revision > done_market_revision) AS behind,
-           (SELECT coalesce(max(extract(epoch FROM now() - coalesce(s.computed_at, p.created_at))), 0)
-              FROM portfolios p LEFT JOIN risk_snapshots s ON s.id = p.snapshot_id
-             WHERE p.revision > p.done_revision OR p.market_revision > p.done_market_revision) AS oldest_stale,
+           (SELECT coalesce(max(extract(epoch FROM now() - behind_since)), 0) FROM portfolios
+             WHERE revision > done_revision) AS oldest_stale,
+           (SELECT coalesce(max(extract(epoch FROM now() - behind_since)), 0) FROM portfolios
+             WHERE market_revision > done_market_revision AND revision <= done_revision) AS oldest_stale_prices,
            (SELECT count(*) FROM portfolios
              WHERE failure_reason IS NOT NULL AND failed_revision >= revision
                AND (revision > done_revision OR market_revision > done_market_revision)) AS failed,
@@ -80,7 +81,14 @@ _WORK: Final = text(
 #: Name and meaning of each column above; one without a value is left out.
 _GAUGES: Final = {
     "behind": ("tailwatch_portfolios_behind", "Portfolios whose risk waits to be computed."),
-    "oldest_stale": ("tailwatch_oldest_stale_seconds", "Age of the oldest snapshot that is behind; 0 if none is."),
+    "oldest_stale": (
+        "tailwatch_oldest_stale_seconds",
+        "How long the figures have been behind what somebody changed, where it is longest; 0 if none are.",
+    ),
+    "oldest_stale_prices": (
+        "tailwatch_oldest_stale_prices_seconds",
+        "How long the figures have been behind new prices and nothing else, where it is longest; 0 if none are.",
+    ),
     "failed": ("tailwatch_portfolios_failed", "Portfolios whose last computation failed."),
     "newest_fetch": ("tailwatch_price_age_seconds", "Time since a price source last answered with prices."),
     "instruments_failed": ("tailwatch_instruments_failed", "Instruments whose last price fetch failed."),

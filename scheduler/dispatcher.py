@@ -23,7 +23,8 @@ from sqlalchemy.exc import DBAPIError
 
 from scheduler.pulse import Pulse
 from tailwatch import metrics, refresh
-from tailwatch.queue import FETCH_PRICES, INTERACTIVE, NIGHTLY, PRICES, REFRESH_RISK
+from tailwatch.backtests import jobs
+from tailwatch.queue import FETCH_PRICES, INTERACTIVE, NIGHTLY, PRICES, REFRESH_RISK, RUN_BACKTEST
 
 SWEEP_SECONDS: Final = 1.0
 #: Portfolios or instruments that one message names; one that somebody waits for has a message of its own.
@@ -92,6 +93,7 @@ def dispatch(engine: Engine, celery: Celery, now: datetime) -> bool:
             run_id = refresh.newest_run(connection)
             _publish(celery, REFRESH_RISK, NIGHTLY, nightly, NIGHTLY_CHUNK, run_id=run_id)
         _publish(celery, FETCH_PRICES, PRICES, refresh.sweep_fetches(connection, now), FETCH_CHUNK)
+        _publish(celery, RUN_BACKTEST, NIGHTLY, jobs.sweep(connection, now), 1)
     return len(interactive) >= refresh.INTERACTIVE_BATCH
 
 

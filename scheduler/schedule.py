@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from celery.schedules import crontab, schedule
 
-from tailwatch.queue import DAILY_BACKUP, HOUSEKEEPING, NIGHTLY_PRICES, PROBE, QUEUES
+from tailwatch.queue import DAILY_BACKUP, HOUSEKEEPING, LOOK_BACK, NIGHTLY_PRICES, PROBE, QUEUES
 
 PROBE_SECONDS: Final = 20.0
 
@@ -15,6 +15,8 @@ TIMETABLE: Final[dict[str, dict[str, Any]]] = {
     "nightly prices": {"task": NIGHTLY_PRICES, "schedule": crontab(minute="*/5")},
     # The same; a question that waits behind a long backup is as good as the next one.
     "daily backup": {"task": DAILY_BACKUP, "schedule": crontab(minute="*/5"), "options": {"expires": 300}},
+    # Compares stored rows: what was served with what came, what was backtested with what is held.
+    "look back": {"task": LOOK_BACK, "schedule": crontab(), "options": {"expires": 60}},
     "housekeeping": {"task": HOUSEKEEPING, "schedule": crontab(hour="3", minute="17")},
     # A round trip through every queue: what readiness means by "a worker answers".
     **{

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from tailwatch import refresh
 from tailwatch.db.models import Portfolio, Trade, User
+from tailwatch.market import sample
 from tailwatch.market.instruments import ensure_instruments
 
 NAME: Final = "Demo"
@@ -53,6 +54,9 @@ def load(session: Session, owner: User) -> int | None:
     if session.scalar(select(Portfolio.id).where(Portfolio.user_id == owner.id).limit(1)) is not None:
         return None
     instruments = ensure_instruments(session, [BENCHMARK, *(ticker for ticker, _, _ in TRADES)])
+    # No price source but the sample knows sectors.
+    for ticker, instrument in instruments.items():
+        instrument.labels = sample.labels()[ticker] | instrument.labels
     portfolio = Portfolio(
         user_id=owner.id, name=NAME, is_default=True, base_currency="USD", benchmark_id=instruments[BENCHMARK].id
     )

@@ -58,7 +58,8 @@ def raise_revision(session: Session, portfolio_id: int, trigger: Trigger) -> int
 _RAISE_REVISION = text(
     f"""
     WITH raised AS (
-      UPDATE portfolios SET revision = revision + 1, trigger = :trigger, request_id = :request_id
+      UPDATE portfolios SET revision = revision + 1, trigger = :trigger, request_id = :request_id,
+                            behind_since = coalesce(behind_since, now())
       WHERE id = :id RETURNING revision)
     SELECT revision FROM raised, LATERAL (SELECT pg_notify('{NOTIFY_CHANNEL}', '')) AS woken
     """  # noqa: S608 - a constant of this module
@@ -103,13 +104,38 @@ def raise_market_revision(session: Session, instrument_ids: Collection[int]) -> 
               -- in the order of their ids, so that two price tasks never wait for each other
               SELECT id FROM portfolios WHERE id IN (SELECT id FROM touched) ORDER BY id FOR UPDATE
             )
-            UPDATE portfolios p SET market_revision = :revision FROM locked WHERE p.id = locked.id
+            UPDATE portfolios p SET market_revision = :revision, behind_since = coalesce(p.behind_since, now())
+            FROM locked WHERE p.id = locked.id
             """
         ),
         values,
     )
     session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": NOTIFY_CHANNEL})
     return int(revision)
+
+
+def raise_all(session: Session) -> int:
+    """Mark every portfolio as behind, as new prices of all instruments would: a nightly batch works them off.
+
+    For what all figures rest on, such as the volatility model.
+
+    Returns:
+        How many there are.
+    """
+    raised = session.execute(
+        text(
+            """
+            WITH revision AS (SELECT nextval('market_revision') AS newest),
+            locked AS (SELECT id FROM portfolios ORDER BY id FOR UPDATE),
+            raised AS (
+              UPDATE portfolios p SET market_revision = newest, behind_since = coalesce(p.behind_since, now())
+              FROM locked, revision WHERE p.id = locked.id RETURNING p.id)
+            SELECT count(*) FROM raised
+            """
+        )
+    ).scalar_one()
+    session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": NOTIFY_CHANNEL})
+    return int(raised)
 
 
 # --- waking: the dispatcher's sweep ---
@@ -249,6 +275,7 @@ class Saved:
 # One statement is one transaction and one round trip. The lock comes first: between its answer and the commit nobody
 # stores another result or deletes the portfolio.
 _COLUMNS: Final = [column.name for column in RiskSnapshot.__table__.columns if column.name != "id"]
+_NOTHING: Final = {column.name: None for column in RiskSnapshot.__table__.columns if column.nullable}
 _SAVE = text(
     f"""
     WITH wanted AS (
@@ -264,6 +291,8 @@ _SAVE = text(
     )
     UPDATE portfolios p
     SET done_revision = :revision, done_market_revision = :market_revision, snapshot_id = stored.id,
+        -- what is wanted beyond this came after it was read
+        behind_since = CASE WHEN p.revision > :revision OR p.market_revision > :market_revision THEN now() END,
         attempts = 0, failure_reason = NULL, failed_at = NULL, next_attempt_at = NULL
     FROM stored WHERE p.id = :portfolio_id
     RETURNING stored.id AS snapshot_id,
@@ -273,14 +302,16 @@ _SAVE = text(
 
 
 def save(engine: Engine, snapshot: dict[str, Any]) -> Saved | None:
-    """Store `snapshot` (every column of `risk_snapshots` but the id) and mark its revisions as done, both or neither.
+    """Store `snapshot` (columns of `risk_snapshots`) and mark its revisions as done, both or neither.
+
+    Columns that may be null can be left out.
 
     Returns:
         None, with nothing stored, if a snapshot of the same or newer revisions is there already or the portfolio
         is gone: an older result never takes the place of a newer one.
     """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        row = connection.execute(_SAVE, snapshot).one_or_none()
+        row = connection.execute(_SAVE, _NOTHING | snapshot).one_or_none()
     return None if row is None else Saved(row.snapshot_id, row.still_behind)
 
 

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     redis_password: str | None = Field(default=None, repr=False)
 
     price_sources: Annotated[tuple[Literal["yahoo", "sample"], ...], NoDecode] = ("yahoo", "sample")
-    price_history_days: int = Field(default=2200, ge=120, le=20_000)
+    price_history_days: int = Field(default=10_600, ge=120, le=20_000)
     yahoo_timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     yahoo_base_url: str | None = None
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, create_engine
 
 from tailwatch.db import migrate
 from tailwatch.db.session import sqlalchemy_url
+from tailwatch.measurement import episodes, series
 from tests.support.servers import Servers, start_servers
 
 # The same examples on every run: a failure that CI saw is the failure that everybody sees.
@@ -44,6 +45,9 @@ def template_database(servers: Servers) -> str:
 @pytest.fixture
 def database_url(servers: Servers, template_database: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
+    # What is kept between computations is known by id and revision, and those begin anew in every database.
+    for kept in (series._histories, series._samples, episodes._series, episodes._returns):
+        kept.clear()
     yield servers.create_database(name, template=template_database)
     servers.drop_database(name)
 

@@ -25,9 +25,9 @@ from tailwatch.errors import NewerSchemaError
 from tailwatch.queue import QUEUES
 from tailwatch.queue import celery_app as app
 from worker import health, journal, limits
-from worker.tasks import backup, prices, risk, upkeep
+from worker.tasks import backtest, backup, prices, risk, upkeep
 
-__all__ = ["app", "backup", "health", "prices", "risk", "upkeep"]
+__all__ = ["app", "backtest", "backup", "health", "prices", "risk", "upkeep"]
 
 log = structlog.get_logger(__name__)
 

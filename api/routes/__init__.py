@@ -6,7 +6,21 @@ from typing import Final
 
 from apiflask import APIBlueprint
 
-from api.routes import documentation, holdings, operations, portfolios, risk, session, short, tokens, trades
+from api.routes import (
+    backtest,
+    documentation,
+    explain,
+    holdings,
+    operations,
+    portfolios,
+    preview,
+    risk,
+    session,
+    short,
+    stress,
+    tokens,
+    trades,
+)
 
 BLUEPRINTS: Final[tuple[APIBlueprint, ...]] = (
     session.routes,
@@ -15,6 +29,10 @@ BLUEPRINTS: Final[tuple[APIBlueprint, ...]] = (
     trades.routes,
     holdings.routes,
     risk.routes,
+    explain.routes,
+    backtest.routes,
+    stress.routes,
+    preview.routes,
     short.routes,
     operations.routes,
     documentation.routes,

@@ -22,7 +22,9 @@ from tailwatch.market.instruments import ensure_instruments
 routes = Routes("portfolios", "Portfolios")
 
 #: Changes of these want a new snapshot.
-RISK_SETTINGS: Final = frozenset({"base_currency", "benchmark", "risk_method", "risk_window", "risk_confidence"})
+RISK_SETTINGS: Final = frozenset(
+    {"base_currency", "benchmark", "risk_method", "risk_covariance", "risk_window", "risk_confidence"}
+)
 
 
 @routes.get("/portfolios")
@@ -58,6 +60,7 @@ def create_portfolio(wanted: schemas.PortfolioCreate) -> schemas.Portfolio:
         base_currency=wanted.base_currency,
         benchmark_id=_benchmark_id(wanted.benchmark),
         risk_method=wanted.risk_method,
+        risk_covariance=wanted.risk_covariance,
         risk_window=wanted.risk_window,
         risk_confidence=Decimal(wanted.risk_confidence),
     )
@@ -152,6 +155,7 @@ def _answer(row: Row[Any, Any]) -> schemas.Portfolio:
         base_currency=portfolio.base_currency,
         benchmark=benchmark,
         risk_method=portfolio.risk_method,
+        risk_covariance=portfolio.risk_covariance,
         risk_window=portfolio.risk_window,
         risk_confidence=plain(portfolio.risk_confidence),
         is_default=portfolio.is_default,

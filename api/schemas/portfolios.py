@@ -26,11 +26,14 @@ from api.schemas.base import (
     Ticker,
 )
 
-RiskMethod = Literal["covariance", "ewma", "historical"]
+RiskMethod = Literal["filtered", "historical", "ewma", "covariance", "student_t"]
+Covariance = Literal["sample", "ledoit_wolf"]
 Confidence = Literal["95", "97.5", "99"]
 HoldingStatus = Literal["ok", "pending", "unknown", "failed", "excluded"]
 
 _WINDOW = "Sessions of return history that the estimators see."
+_METHOD = "Of the headline figures."
+_COVARIANCE = "Behind volatility, and behind the covariance and Student-t methods."
 _BENCHMARK = "Ticker that beta is measured against, such as ^GSPC."
 
 
@@ -40,7 +43,8 @@ class PortfolioCreate(Input):
     name: Name
     base_currency: Currency = "USD"
     benchmark: Ticker | None = Field(default=None, description=_BENCHMARK)
-    risk_method: RiskMethod = "historical"
+    risk_method: RiskMethod = Field(default="filtered", description=_METHOD)
+    risk_covariance: Covariance = Field(default="sample", description=_COVARIANCE)
     risk_window: int = Field(default=500, ge=60, le=2500, description=_WINDOW)
     risk_confidence: Confidence = "95"
 
@@ -51,7 +55,8 @@ class PortfolioChange(Change):
     name: Name = Field(default=LEFT_OUT)
     base_currency: Currency = Field(default=LEFT_OUT)
     benchmark: Ticker | None = Field(default=None, description=_BENCHMARK + " Null for none.")
-    risk_method: RiskMethod = Field(default=LEFT_OUT)
+    risk_method: RiskMethod = Field(default=LEFT_OUT, description=_METHOD)
+    risk_covariance: Covariance = Field(default=LEFT_OUT, description=_COVARIANCE)
     risk_window: int = Field(default=LEFT_OUT, ge=60, le=2500, description=_WINDOW)
     risk_confidence: Confidence = Field(default=LEFT_OUT)
     is_default: Literal[True] = Field(
@@ -66,7 +71,8 @@ class Portfolio(Output):
     name: str
     base_currency: str
     benchmark: str | None
-    risk_method: Literal["covariance", "ewma", "historical", "filtered"]
+    risk_method: RiskMethod
+    risk_covariance: Covariance
     risk_window: int
     risk_confidence: Confidence
     is_default: bool

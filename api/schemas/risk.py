@@ -14,7 +14,7 @@ from pydantic import Field
 from api.schemas.base import Day, Exact, Input, Moment, Output, Page
 
 State = Literal["fresh", "stale", "computing", "failed", "empty"]
-Method = Literal["covariance", "ewma", "historical", "filtered"]
+Method = Literal["covariance", "student_t", "ewma", "historical", "filtered"]
 PositionStatus = Literal["modelled", "proxied", "excluded", "pending", "unknown"]
 Trigger = Literal["trade", "settings", "manual", "prices"]
 
@@ -60,6 +60,65 @@ class Headline(TailFigures):
     """The headline method's figures in the base currency."""
 
     annualized_volatility: float | None
+
+
+class Interval(Output):
+    """Bounds of a figure; null where the data give none."""
+
+    low: float | None
+    high: float | None
+
+
+class TailIntervals(Output):
+    """Bounds of each figure; null where the figure itself is."""
+
+    var_95_1d: Interval | None
+    es_95_1d: Interval | None
+    var_975_1d: Interval | None
+    es_975_1d: Interval | None
+    var_99_1d: Interval | None
+    es_99_1d: Interval | None
+
+
+class Intervals(TailIntervals):
+    """Where the headline figures lie: how well so many days tell them. Fractions, and in the base currency."""
+
+    confidence: float = Field(description="How often such an interval holds the true figure: 0.9.")
+    basis: str = Field(description="How they come about, in a sentence.")
+    amounts: TailIntervals
+
+
+class Spread(Output):
+    """How far the methods are apart in one figure, as fractions of net asset value."""
+
+    low: float
+    low_method: Method
+    high: float
+    high_method: Method
+    spread: float | None = Field(description="(high − low) / the headline's figure.")
+
+
+class Disagreement(Output):
+    """How far the methods are apart."""
+
+    var_95_1d: Spread
+    es_95_1d: Spread
+    var_975_1d: Spread
+    es_975_1d: Spread
+    var_99_1d: Spread
+    es_99_1d: Spread
+
+
+class RiskGroup(Output):
+    """Positions with something in common; components of all groups add up to the portfolio's figure."""
+
+    label: str | None = Field(description="Null: positions without such a label.")
+    market_value: float | None
+    weight: float | None
+    component_volatility: float | None
+    component_var_95: float | None
+    component_es_975: float | None
+    positions: int
 
 
 class RiskPosition(Output):
@@ -113,6 +172,10 @@ class Concentration(Output):
     hhi: float
     effective_positions: float
     diversification_ratio: float | None
+    effective_bets: float | None = Field(
+        default=None,
+        description="Uncorrelated bets that the variance rests on, by the entropy of principal components' shares.",
+    )
 
 
 class InstrumentCoverage(Output):
@@ -172,9 +235,6 @@ class Risk(TailFigures):
     gross: Exact | None
     cash: Exact | None
     method: Method | None = Field(description="Of the headline figures.")
-    requested_method: Method | None = Field(
-        description="As the settings have it; if another was used, a warning says why."
-    )
     confidence: float | None = Field(description="Which value at risk to lead with, such as 0.95.")
     window: int | None = Field(
         description="Sessions of history asked for; `coverage.observations` is what there was."
@@ -182,7 +242,14 @@ class Risk(TailFigures):
     annualized_volatility: float | None
     amounts: Headline | None
     methods: dict[Method, MethodFigures]
+    intervals: Intervals | None = Field(default=None, description="Absent from snapshots before 0.3.")
+    disagreement: Disagreement | None = Field(default=None, description="Absent from snapshots before 0.3.")
     positions: list[RiskPosition]
+    by_currency: list[RiskGroup] = Field(default_factory=list, description="Absent from snapshots before 0.3.")
+    by_label: dict[str, list[RiskGroup]] = Field(
+        default_factory=dict,
+        description="By kind of label, such as `sector` and `asset_class`. Absent from snapshots before 0.3.",
+    )
     correlation: Correlation | None
     distribution: Distribution | None
     drawdown: Drawdown | None

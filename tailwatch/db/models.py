@@ -142,6 +142,7 @@ class Instrument(Base):
         CheckConstraint("ticker = upper(ticker) AND ticker ~ '^[A-Z0-9^][A-Z0-9.^=_-]{0,23}$'", name="ticker"),
         CheckConstraint("currency IS NULL OR currency ~ '^[A-Za-z]{3}$'", name="currency"),
         CheckConstraint("status IN ('pending', 'ok', 'unknown', 'failed')", name="status"),
+        CheckConstraint("jsonb_typeof(labels) = 'object'", name="labels"),
         Index(
             "ix_instruments_next_fetch_at",
             "next_fetch_at",
@@ -158,6 +159,8 @@ class Instrument(Base):
     #: A sentence for the reader when `status` is unknown or failed.
     status_reason: Mapped[str | None]
     source: Mapped[str | None]
+    #: What its risk is grouped by: {"sector": …, "asset_class": …}; whatever is not known is left out.
+    labels: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     #: Rises (from the sequence `market_revision`) whenever a stored price of this instrument changes.
     market_revision: Mapped[int] = mapped_column(server_default="0")
     next_fetch_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
@@ -212,7 +215,10 @@ class Portfolio(Base):
         UniqueConstraint("user_id", "name"),
         CheckConstraint("length(name) BETWEEN 1 AND 100", name="name"),
         CheckConstraint("base_currency ~ '^[A-Z]{3}$'", name="base_currency"),
-        CheckConstraint("risk_method IN ('covariance', 'ewma', 'historical', 'filtered')", name="risk_method"),
+        CheckConstraint(
+            "risk_method IN ('covariance', 'student_t', 'ewma', 'historical', 'filtered')", name="risk_method"
+        ),
+        CheckConstraint("risk_covariance IN ('sample', 'ledoit_wolf')", name="risk_covariance"),
         CheckConstraint("risk_window BETWEEN 60 AND 2500", name="risk_window"),
         CheckConstraint("risk_confidence IN (95, 97.5, 99)", name="risk_confidence"),
         CheckConstraint("done_revision <= revision", name="done_revision"),
@@ -231,7 +237,9 @@ class Portfolio(Base):
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     base_currency: Mapped[str] = mapped_column(String(3), server_default="USD")
     benchmark_id: Mapped[int | None] = mapped_column(ForeignKey("instruments.id", ondelete="RESTRICT"), index=True)
-    risk_method: Mapped[str] = mapped_column(server_default="historical")
+    risk_method: Mapped[str] = mapped_column(server_default="filtered")
+    #: How covariances are estimated.
+    risk_covariance: Mapped[str] = mapped_column(server_default="sample")
     #: Sessions of return history that the estimators see.
     risk_window: Mapped[int] = mapped_column(SmallInteger, server_default="500")
     #: Percent; which VaR the page leads with.
@@ -257,6 +265,8 @@ class Portfolio(Base):
     queued_revision: Mapped[int] = mapped_column(server_default="0")
     queued_market_revision: Mapped[int] = mapped_column(server_default="0")
     queued_at: Mapped[datetime | None]
+    #: Since when it has been behind without a break; None while it is not.
+    behind_since: Mapped[datetime | None]
 
     # How the last attempt went; cleared by a success.
     attempts: Mapped[int] = mapped_column(server_default="0")
@@ -342,10 +352,86 @@ class RiskSnapshot(Base):
     #: Open positions, and how many of them still wait for their first price.
     positions: Mapped[int]
     pending_positions: Mapped[int]
-    #: SHA-256 over positions, prices used and parameters.
+    #: SHA-256 of `inputs`.
     inputs_hash: Mapped[str]
+    #: What the figures depend on, as canonical JSON: positions, prices used, parameters, code. Null before 0.3.
+    inputs: Mapped[bytes | None]
     #: The snapshot as JSON, ready to be sent.
     body: Mapped[bytes]
+    #: Stress tests and the reasons of the change since the snapshot before, as JSON. Null before 0.3.
+    stress: Mapped[bytes | None]
+    explain: Mapped[bytes | None]
+
+
+class Backtest(Base):
+    """The backtest of a portfolio's positions, and the job of making it: it is to be made while `due_at` is set."""
+
+    __tablename__ = "backtests"
+    __table_args__ = (Index("ix_backtests_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id", ondelete="CASCADE"), primary_key=True)
+    #: The newest snapshot that was looked at, and what a backtest of it depends on.
+    seen_snapshot_id: Mapped[int | None]
+    wanted_key: Mapped[str | None]
+    #: When it is to be made; None: what is stored is what is wanted, or it failed for good.
+    due_at: Mapped[datetime | None]
+    queued_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    failure_reason: Mapped[str | None]
+
+    # The last one that was made.
+    done_key: Mapped[str | None]
+    snapshot_id: Mapped[int | None]
+    as_of: Mapped[date | None] = mapped_column(Date)
+    computed_at: Mapped[datetime | None]
+    #: JSON, ready to be sent.
+    result: Mapped[bytes | None]
+
+
+class ServedForecast(Base):
+    """The last figures that were served for a session before its prices arrived, and what came: the live backtest.
+
+    The profit and loss is that of the positions of `snapshot_id`, whatever was traded meanwhile.
+    """
+
+    __tablename__ = "served_forecasts"
+    __table_args__ = (
+        CheckConstraint("day > as_of", name="day"),
+        Index("ix_served_forecasts_incomplete", "portfolio_id", postgresql_where=text("NOT complete")),
+    )
+
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id", ondelete="CASCADE"), primary_key=True)
+    #: The newest price day that the forecast rests on.
+    as_of: Mapped[date] = mapped_column(Date, primary_key=True)
+    #: The session that it is for: the first one after `as_of`.
+    day: Mapped[date] = mapped_column(Date)
+    snapshot_id: Mapped[int]
+    method: Mapped[str]
+    base_currency: Mapped[str] = mapped_column(String(3))
+    nav: Mapped[Decimal] = mapped_column(Numeric)
+    # Fractions of that NAV, positive losses.
+    var_95_1d: Mapped[float]
+    es_95_1d: Mapped[float]
+    var_975_1d: Mapped[float]
+    es_975_1d: Mapped[float]
+    var_99_1d: Mapped[float]
+    es_99_1d: Mapped[float]
+    #: Profit and loss of the session as a fraction of that NAV.
+    pnl: Mapped[float]
+    #: Whether every position has a price of that session or a later one; until then `pnl` is provisional.
+    complete: Mapped[bool]
+    realised_at: Mapped[datetime]
+
+
+class ChosenModel(Base):
+    """A volatility model that was put in use, for every portfolio: the newest row is it."""
+
+    __tablename__ = "volatility_models"
+
+    id: Mapped[int] = _identity()
+    chosen_at: Mapped[datetime] = _created()
+    #: Coefficients and provenance as in the file of the shipped model. Null: the shipped one.
+    model: Mapped[str | None]
 
 
 class IdempotencyKey(Base):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from tailwatch.risk import PriceSeries
 
@@ -28,6 +29,24 @@ _SERIES = text(
     """
 )
 
+# The same, between some days only.
+_BETWEEN = text(
+    """
+    SELECT i.id, i.ticker, array_send(chosen.days) AS days, array_send(chosen.closes) AS closes
+    FROM instruments i
+    CROSS JOIN LATERAL (
+      SELECT array_agg(day - DATE '1970-01-01') AS days, array_agg(adjusted_close::float8) AS closes
+      FROM (
+        SELECT day, adjusted_close
+        FROM unnest(CAST(:starts AS date[]), CAST(:ends AS date[])) AS wanted (first, last)
+        JOIN prices ON instrument_id = i.id AND day BETWEEN first AND last
+        ORDER BY day DESC
+      ) bars
+    ) chosen
+    WHERE i.id = ANY(:ids) AND chosen.days IS NOT NULL
+    """
+)
+
 #: What `array_send` puts before the first element of an array of one dimension: five 32-bit numbers. Each element
 #: then is its length in bytes and its value, all big-endian.
 _HEADER_BYTES: Final = 20
@@ -39,7 +58,22 @@ def load_series(
     connection: Connection, instrument_ids: Collection[int], most: int = MOST_SESSIONS
 ) -> dict[int, PriceSeries]:
     """Return the newest `most` stored adjusted closes of each instrument that has any, by id, oldest first."""
-    rows = connection.execute(_SERIES, {"ids": list(instrument_ids), "most": most})
+    return _read(connection.execute(_SERIES, {"ids": list(instrument_ids), "most": most}))
+
+
+def load_between(
+    connection: Connection, instrument_ids: Collection[int], days: Sequence[tuple[date, date]]
+) -> dict[int, PriceSeries]:
+    """Return the stored adjusted closes of each instrument in ranges of days that do not overlap, ends included."""
+    values = {
+        "ids": list(instrument_ids),
+        "starts": [first for first, _ in days],
+        "ends": [last for _, last in days],
+    }
+    return _read(connection.execute(_BETWEEN, values))
+
+
+def _read(rows: Iterable[Row[Any]]) -> dict[int, PriceSeries]:
     return {
         row.id: PriceSeries(
             row.ticker,

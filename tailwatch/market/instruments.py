@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import select
@@ -15,6 +15,8 @@ from tailwatch.errors import InvalidTickerError
 
 #: What a ticker may look like: AAPL, BRK-B, ^GSPC, EURUSD=X, 7203.T.
 TICKER: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=_-]{0,23}")
+#: What risk is added up by besides the currency.
+LABEL_KINDS: Final = ("sector", "asset_class")
 
 
 def ensure_instruments(session: Session, tickers: Iterable[str]) -> dict[str, Instrument]:
@@ -34,6 +36,22 @@ def ensure_instruments(session: Session, tickers: Iterable[str]) -> dict[str, In
         session.execute(insert(Instrument).values([{"ticker": name} for name in missing]).on_conflict_do_nothing())
         found |= _find(session, missing)
     return found
+
+
+def set_labels(session: Session, ticker: str, changes: Mapping[str, str]) -> Instrument | None:
+    """Change what an instrument's risk is added up under; an empty label takes away the one that is there.
+
+    Figures by label are part of snapshots: the caller raises the market revision in the same transaction.
+
+    Returns:
+        The instrument, or None if nobody has named that ticker yet.
+    """
+    instrument = session.scalar(
+        select(Instrument).where(Instrument.ticker == ticker.strip().upper()).with_for_update()
+    )
+    if instrument is not None:
+        instrument.labels = {kind: label for kind, label in {**instrument.labels, **changes}.items() if label}
+    return instrument
 
 
 def _find(session: Session, names: Iterable[str]) -> dict[str, Instrument]:

@@ -5,6 +5,7 @@ For examples and tests, not for trading; data/NOTICE says where it comes from.
 
 from __future__ import annotations
 
+import csv
 import gzip
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,6 +23,8 @@ from tailwatch.market.sources import Bar, PriceHistory
 NAME: Final = "sample"
 FILE: Final = "us20_adjclose_1990_2022.csv.gz"
 CURRENCY: Final = "USD"
+#: GICS sectors as of the sample's last day, and what kind of instrument each is.
+LABELS_FILE: Final = "us20_labels.csv"
 
 NAMES: Final = {
     "AAPL": "Apple",
@@ -82,7 +85,18 @@ class SampleSource:
             name=NAMES[ticker],
             since=since,
             bars=bars,
+            labels=labels()[ticker],
         )
+
+
+@lru_cache(maxsize=1)
+def labels() -> dict[str, dict[str, str]]:
+    """Return the labels of each ticker by kind; an index has no sector."""
+    file = resources.files("tailwatch.market") / "data" / LABELS_FILE
+    with file.open("r", encoding="ascii") as lines:
+        return {
+            row.pop("ticker"): {kind: label for kind, label in row.items() if label} for row in csv.DictReader(lines)
+        }
 
 
 def last_day() -> date:

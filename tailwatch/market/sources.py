@@ -6,7 +6,7 @@ A new source is one file with a class of this shape and a name in `PRICE_SOURCES
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -55,6 +55,7 @@ class PriceHistory:
         since: Every finished session from this day on is in `bars`, as far as the source knows.
         bars: Days rising, one a day, at least one.
         splits: Day and new shares for one old share, back to the listing; None where the source knows no splits.
+        labels: What the source knows of `tailwatch.market.instruments.LABEL_KINDS`.
     """
 
     ticker: str
@@ -64,6 +65,7 @@ class PriceHistory:
     since: date
     bars: Sequence[Bar]
     splits: Sequence[tuple[date, Decimal]] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class PriceSource(Protocol):

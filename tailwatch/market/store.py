@@ -82,7 +82,9 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         # Everything that a source said is written inside the savepoint.
         with session.begin_nested():
             other_currency = instrument.currency != history.currency
-            changed = bars.replace(session.connection(), instrument_id, history, now) or other_currency
+            other_labels = _label(instrument, history)
+            new_bars = bars.replace(session.connection(), instrument_id, history, now)
+            changed = new_bars or other_currency or other_labels
             _served(instrument, history, outcome, now)
             session.flush()
     except BadAnswerError as error:
@@ -94,6 +96,14 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         reason = f"The prices from the source {history.source} could not be stored: {said}."
         return _failed(instrument, Outcome("failed", None, reason), now)
     return changed
+
+
+def _label(instrument: Instrument, history: PriceHistory) -> bool:
+    """Take the source's labels where there are none, for the operator's own stay; return whether there were any."""
+    missing = {kind: label for kind, label in history.labels.items() if kind not in instrument.labels}
+    if missing:
+        instrument.labels = instrument.labels | missing
+    return bool(missing)
 
 
 def _served(instrument: Instrument, history: PriceHistory, outcome: Outcome, now: datetime) -> None:

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from sqlalchemy import Connection, Engine, RowMapping, text
 
 from tailwatch.book.splits import SplitEvent, quantity_today
-from tailwatch.measurement import series
-
-
-@dataclass(frozen=True)
-class Holding:
-    """An open position, or the benchmark (quantity 0): its instrument and what is known of its price."""
-
-    instrument_id: int
-    ticker: str
-    currency: str | None
-    status: str
-    status_reason: str | None
-    source: str | None
-    market_revision: int
-    #: In today's shares: what was booked before a split is scaled by it.
-    quantity: Decimal
-    price: Decimal | None
-    price_day: date | None
+from tailwatch.measurement import episodes, inputs, model, series
+from tailwatch.measurement import previous as snapshot_before
+from tailwatch.measurement.holding import Holding
+from tailwatch.risk import PriceSeries
+from tailwatch.risk.coefficients import default_model
+from tailwatch.risk.volatility import VolatilityModel
 
 
 @dataclass(frozen=True)
@@ -39,22 +27,29 @@ class Loaded:
     trigger: str
     base_currency: str
     method: str
+    covariance: str
     window: int
     confidence: Decimal
     holdings: tuple[Holding, ...]
     benchmark: Holding | None
     #: Price history by instrument id, for every holding (and the benchmark) that has one.
     histories: dict[int, series.History]
+    #: The newest snapshot there is.
+    previous: snapshot_before.Previous | None = None
+    #: Prices in the episodes of stress, by instrument id; without them there is no stress.
+    episodes: dict[int, PriceSeries | None] | None = None
+    #: The volatility model that scales the scenarios.
+    model: VolatilityModel = field(default_factory=default_model)
 
 
-_PORTFOLIO = text(
-    """
-    SELECT id, revision, market_revision, done_revision, trigger, base_currency, benchmark_id,
-           risk_method, risk_window, risk_confidence
-    FROM portfolios
-    WHERE id = :id AND (revision > done_revision OR market_revision > done_market_revision)
-    """
-)
+_PORTFOLIO = f"""
+    SELECT p.id, p.revision, p.market_revision, p.done_revision, p.trigger, p.base_currency, p.benchmark_id,
+           p.risk_method, p.risk_covariance, p.risk_window, p.risk_confidence, {snapshot_before.COLUMNS},
+           {model.COLUMN}
+    FROM portfolios p LEFT JOIN risk_snapshots s ON s.id = p.snapshot_id
+    WHERE p.id = :id
+    """  # noqa: S608 - a constant
+_IF_BEHIND = text(f"{_PORTFOLIO} AND (p.revision > p.done_revision OR p.market_revision > p.done_market_revision)")
 
 # Net quantity by day rather than trade by trade: a split asks only for the day.
 _HOLDINGS = text(
@@ -65,12 +60,14 @@ _HOLDINGS = text(
     ), held AS (
       SELECT instrument_id, array_agg(day ORDER BY day) AS days, array_agg(quantity ORDER BY day) AS quantities
       FROM by_day GROUP BY 1
-      UNION ALL
-      SELECT :benchmark_id, '{}', '{}' WHERE :benchmark_id IS NOT NULL
+    ), wanted AS (
+      SELECT 'held' AS role, instrument_id, days, quantities FROM held
+      UNION ALL SELECT 'benchmark', :benchmark_id, '{}', '{}' WHERE :benchmark_id IS NOT NULL
+      UNION ALL SELECT 'beside', id, '{}', '{}' FROM instruments WHERE ticker = ANY(:beside)
     )
-    SELECT i.id, i.ticker, i.currency, i.status, i.status_reason, i.source, i.market_revision,
+    SELECT h.role, i.id, i.ticker, i.currency, i.status, i.status_reason, i.source, i.market_revision, i.labels,
            h.days, h.quantities, last.close AS price, last.day AS price_day, s.days AS split_days, s.ratios
-    FROM held h
+    FROM wanted h
     JOIN instruments i ON i.id = h.instrument_id
     LEFT JOIN LATERAL (
       SELECT close, day FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT 1) last ON true
@@ -89,35 +86,69 @@ def load(engine: Engine, portfolio_id: int) -> Loaded | None:
     after it, however many are booked meanwhile.
     """
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        portfolio = connection.execute(_PORTFOLIO, {"id": portfolio_id}).mappings().one_or_none()
+        portfolio = connection.execute(_IF_BEHIND, {"id": portfolio_id}).mappings().one_or_none()
         if portfolio is None:
             return None
         return _load(connection, portfolio)
 
 
+def load_with(
+    engine: Engine, portfolio_id: int, tickers: Collection[str]
+) -> tuple[Loaded, tuple[Holding, ...]] | None:
+    """Read a portfolio, behind or not, and other instruments with it; None if there is no such portfolio.
+
+    Returns:
+        The portfolio, without its snapshot before and its episodes, and those of `tickers` that are known, with a
+        quantity of zero; their histories are among the portfolio's.
+    """
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        portfolio = connection.execute(text(_PORTFOLIO), {"id": portfolio_id}).mappings().one_or_none()
+        return None if portfolio is None else _positions(connection, portfolio, tickers)
+
+
 def _load(connection: Connection, portfolio: RowMapping) -> Loaded:
+    loaded, _ = _positions(connection, portfolio)
+    wanted = {each: history.market_revision for each, history in loaded.histories.items()}
+    loaded = replace(loaded, episodes=episodes.load(connection, wanted))
+    previous = snapshot_before.of_row(portfolio)
+    if previous is None:
+        return loaded
+    known = snapshot_before.with_market(connection, previous, inputs.document(loaded), loaded.holdings)
+    return replace(loaded, previous=known)
+
+
+def _positions(
+    connection: Connection, portfolio: RowMapping, beside: Collection[str] = ()
+) -> tuple[Loaded, tuple[Holding, ...]]:
     rows = connection.execute(
-        _HOLDINGS, {"id": portfolio["id"], "benchmark_id": portfolio["benchmark_id"]}
+        _HOLDINGS,
+        {"id": portfolio["id"], "benchmark_id": portfolio["benchmark_id"], "beside": list(beside)},
     ).mappings()
-    everything = [(row["days"] == [], _holding(row)) for row in rows]
-    holdings = tuple(h for is_benchmark, h in everything if not is_benchmark and h.quantity != 0)
-    benchmark = next((h for is_benchmark, h in everything if is_benchmark), None)
+    everything = [(row["role"], _holding(row)) for row in rows]
+    holdings = tuple(h for role, h in everything if role == "held" and h.quantity != 0)
+    benchmark = next((h for role, h in everything if role == "benchmark"), None)
+    others = tuple(h for role, h in everything if role == "beside")
     wanted = {
-        h.instrument_id: h.market_revision for h in (*holdings, *filter(None, [benchmark])) if h.price is not None
+        h.instrument_id: h.market_revision
+        for h in (*holdings, *others, *filter(None, [benchmark]))
+        if h.price is not None
     }
-    return Loaded(
+    loaded = Loaded(
         portfolio_id=portfolio["id"],
         revision=portfolio["revision"],
         market_revision=portfolio["market_revision"],
         trigger=portfolio["trigger"] if portfolio["revision"] > portfolio["done_revision"] else "prices",
         base_currency=portfolio["base_currency"],
         method=portfolio["risk_method"],
+        covariance=portfolio["risk_covariance"],
         window=portfolio["risk_window"],
         confidence=portfolio["risk_confidence"],
         holdings=holdings,
         benchmark=benchmark,
         histories=series.load(connection, wanted),
+        model=model.of_column(portfolio["volatility_model"]),
     )
+    return loaded, others
 
 
 def _holding(row: RowMapping) -> Holding:
@@ -134,4 +165,5 @@ def _holding(row: RowMapping) -> Holding:
         quantity=quantity_today(lots, splits),
         price=row["price"],
         price_day=row["price_day"],
+        labels=row["labels"],
     )

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from tailwatch import __version__
-from tailwatch.measurement import series
-from tailwatch.measurement.loading import Holding, Loaded
-from tailwatch.risk import Method, RiskInputs, RiskSettings, Status, UnmodelledPosition, measure, to_json_dict
+from tailwatch.market.instruments import LABEL_KINDS
+from tailwatch.measurement import explaining, inputs, series, stressing
+from tailwatch.measurement.holding import Holding, is_valued, market_value
+from tailwatch.measurement.inputs import plain
+from tailwatch.measurement.loading import Loaded
+from tailwatch.risk import (
+    CovarianceEstimator,
+    Method,
+    RiskInputs,
+    RiskSettings,
+    Status,
+    UnmodelledPosition,
+    measure,
+    to_json_dict,
+)
+from tailwatch.risk.explain import NO_RISK, Standing
 
 
 def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
@@ -23,62 +36,81 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
         loaded: The portfolio at one instant.
         now: When this is, for `computed_at`, and as the as-of day of a portfolio without any price.
     """
-    valued = {h.ticker: h for h in loaded.holdings if is_valued(h, loaded.base_currency)}
-    values = {ticker: market_value(h) for ticker, h in valued.items()}
-    unmodelled = [unmodelled_position(h, loaded.base_currency) for h in loaded.holdings if h.ticker not in valued]
-    as_of = max((h.price_day for h in valued.values() if h.price_day), default=None)
-    report = measure(
-        RiskInputs(
-            sample=series.aligned(
-                [loaded.histories[h.instrument_id] for h in valued.values() if h.instrument_id in loaded.histories],
-                loaded.histories.get(loaded.benchmark.instrument_id) if loaded.benchmark else None,
-                loaded.window,
-            ),
-            market_values={ticker: float(value) for ticker, value in values.items()},
-            as_of=as_of or now.date(),
-            settings=RiskSettings(Method(loaded.method), float(loaded.confidence) / 100),
-            unmodelled=unmodelled,
-        )
-    )
+    values = market_values(loaded)
+    risk_inputs = risk_inputs_of(loaded, values, now.date())
+    report = measure(risk_inputs)
     nav = sum(values.values(), Decimal(0))
     gross = sum(map(abs, values.values()), Decimal(0))
     headline = asdict(report.fractions)
+    document = inputs.canonical(inputs.document(loaded))
     columns: dict[str, Any] = {
         "portfolio_id": loaded.portfolio_id,
         "revision": loaded.revision,
         "market_revision": loaded.market_revision,
         "trigger": loaded.trigger,
-        "as_of": as_of,
+        "as_of": newest_price_day(loaded),
         "computed_at": now,
         "method": report.method.value,
         "base_currency": loaded.base_currency,
         "nav": nav,
         "gross": gross,
         **headline,
-        "inputs_hash": inputs_hash(loaded),
+        "inputs_hash": hashlib.sha256(document).hexdigest(),
     }
     body = to_json_dict(report)
     holdings = {h.ticker: h for h in loaded.holdings}
     body["positions"] = [p | exact_figures(holdings[p["ticker"]], values) for p in body["positions"]]
     # The exact figures and identities take the place of the report's floats.
     body |= columns | {"nav": plain(nav), "gross": plain(gross), "cash": "0"}
+    standing = Standing(report.nav, report.amounts if values else NO_RISK, report.fractions)
     return columns | {
         "positions": len(loaded.holdings),
-        "pending_positions": sum(position.status is Status.PENDING for position in unmodelled),
+        "pending_positions": sum(position.status is Status.PENDING for position in risk_inputs.unmodelled),
+        "inputs": document,
+        "stress": None if loaded.episodes is None else stressing.answer(loaded, risk_inputs, report),
+        "explain": explaining.answer(loaded, standing, risk_inputs.sample, risk_inputs.settings, now),
         "body": orjson.dumps(body, option=orjson.OPT_UTC_Z),
     }
 
 
-def is_valued(holding: Holding, base_currency: str) -> bool:
-    """Say whether a position has a price in the portfolio's own currency."""
-    return holding.price is not None and (holding.currency or base_currency) == base_currency
+def market_values(loaded: Loaded) -> dict[str, Decimal]:
+    """Return the exact signed market value, by ticker, of each position that has one."""
+    return {h.ticker: market_value(h) for h in loaded.holdings if is_valued(h, loaded.base_currency)}
 
 
-def market_value(holding: Holding) -> Decimal:
-    """Return quantity times price, signed, exact."""
-    if holding.price is None:
-        raise ValueError(f"{holding.ticker} has no price")
-    return holding.quantity * holding.price
+def newest_price_day(loaded: Loaded) -> date | None:
+    """Return the day of the newest price that goes in; None without any."""
+    days = (h.price_day for h in loaded.holdings if is_valued(h, loaded.base_currency))
+    return max(filter(None, days), default=None)
+
+
+def risk_inputs_of(loaded: Loaded, values: Mapping[str, Decimal], today: date) -> RiskInputs:
+    """Return what the risk core is given.
+
+    Args:
+        loaded: The portfolio at one instant.
+        values: Of `market_values`.
+        today: The as-of day of a portfolio without any price.
+    """
+    held = [h.instrument_id for h in loaded.holdings if h.ticker in values]
+    return RiskInputs(
+        sample=series.aligned(
+            [loaded.histories[each] for each in held if each in loaded.histories],
+            loaded.histories.get(loaded.benchmark.instrument_id) if loaded.benchmark else None,
+            loaded.window,
+            loaded.model,
+        ),
+        market_values={ticker: float(value) for ticker, value in values.items()},
+        as_of=newest_price_day(loaded) or today,
+        settings=RiskSettings(
+            Method(loaded.method), float(loaded.confidence) / 100, CovarianceEstimator(loaded.covariance)
+        ),
+        unmodelled=[unmodelled_position(h, loaded.base_currency) for h in loaded.holdings if h.ticker not in values],
+        currencies={h.ticker: h.currency or loaded.base_currency for h in loaded.holdings},
+        labels={
+            kind: {h.ticker: h.labels[kind] for h in loaded.holdings if kind in h.labels} for kind in LABEL_KINDS
+        },
+    )
 
 
 def unmodelled_position(holding: Holding, base_currency: str) -> UnmodelledPosition:
@@ -109,24 +141,3 @@ def exact_figures(holding: Holding, values: dict[str, Decimal]) -> dict[str, Any
         "price_source": holding.source,
         "market_value": None if value is None else plain(value),
     }
-
-
-def plain(number: Decimal) -> str:
-    """Write a number in full, without the zeros that NUMERIC columns pad with."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def inputs_hash(loaded: Loaded) -> str:
-    """Return the SHA-256 over everything the figures depend on: positions, prices, parameters, code version."""
-    histories = {h.series.ticker: h.digest for h in loaded.histories.values()}
-    inputs = {
-        "code": __version__,
-        "base_currency": loaded.base_currency,
-        "method": loaded.method,
-        "window": loaded.window,
-        "benchmark": loaded.benchmark.ticker if loaded.benchmark else None,
-        "positions": [[h.ticker, plain(h.quantity), h.price and plain(h.price), h.status] for h in loaded.holdings],
-        "histories": histories,
-    }
-    return hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -85,6 +85,8 @@ def test_every_task_of_ours_can_be_sent_by_a_name_of_the_queue_module() -> None:
         queue.NIGHTLY_PRICES,
         queue.HOUSEKEEPING,
         queue.DAILY_BACKUP,
+        queue.RUN_BACKTEST,
+        queue.LOOK_BACK,
         queue.PROBE,
         queue.ANSWER_PROBE,
     }

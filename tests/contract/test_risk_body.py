@@ -89,6 +89,36 @@ def test_a_computed_portfolio(ada: Caller, engine: Engine, validator: Any) -> No
     assert {position["ticker"] for position in risk["positions"]} == {"AAA", "BBB", "NEW", "NONE"}
 
 
+def test_a_snapshot_of_before_the_risk_engine_is_still_served(ada: Caller, engine: Engine, validator: Any) -> None:
+    portfolio_id = ada.portfolio()
+    ada.trade(portfolio_id, ticker="AAA")
+    store_history(engine, "AAA", 1, 600)
+    bring_up_to_date(engine, portfolio_id)
+    new = {"intervals", "disagreement", "by_currency", "by_label"}
+    with transaction(engine) as session:
+        body = json.loads(bytes(session.execute(text("SELECT body FROM risk_snapshots")).scalar_one()))
+        body = {name: member for name, member in body.items() if name not in new}
+        del body["concentration"]["effective_bets"], body["methods"]["student_t"], body["methods"]["filtered"]
+        body["method"] = "historical"
+        session.execute(text("UPDATE risk_snapshots SET body = :body"), {"body": json.dumps(body).encode()})
+    risk = served(ada, portfolio_id)
+    validator.validate(risk)
+    assert not new & risk.keys()
+    assert risk["var_95_1d"] == body["var_95_1d"]
+
+
+def test_a_portfolio_that_owes_more_than_it_owns(ada: Caller, engine: Engine, validator: Any) -> None:
+    portfolio_id = ada.portfolio()
+    ada.trade(portfolio_id, ticker="AAA", quantity="-5")
+    store_history(engine, "AAA", 1, 600)
+    bring_up_to_date(engine, portfolio_id)
+    risk = served(ada, portfolio_id)
+    validator.validate(risk)
+    assert risk["intervals"]["var_95_1d"] is None
+    assert risk["intervals"]["amounts"]["var_95_1d"]["low"] > 0
+    assert risk["disagreement"] is None
+
+
 def test_a_portfolio_of_nothing_but_pending_positions(ada: Caller, engine: Engine, validator: Any) -> None:
     portfolio_id = ada.portfolio()
     ada.trade(portfolio_id, ticker="NONE")

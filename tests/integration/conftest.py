@@ -17,6 +17,8 @@ def worker_process(monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PRICE_SOURCES", "sample")
+    # As much as the scenarios need: the default reaches back to 1998, and takes three times as long.
+    monkeypatch.setenv("PRICE_HISTORY_DAYS", "3600")
     caches = (get_settings, get_engine, live.client)
     for cached in caches:
         cached.cache_clear()

@@ -51,3 +51,26 @@ def test_down_and_up_again_on_data(empty_engine: Engine) -> None:
     assert tuple(stored) == ("0.1234567890", "18009.0000000001")
     migrate.upgrade(empty_engine)
     assert migrate.current(empty_engine) == migrate.head()
+
+
+def test_portfolios_keep_the_method_that_they_have(empty_engine: Engine) -> None:
+    migrate.upgrade(empty_engine, "0002")
+    with empty_engine.begin() as connection:
+        connection.execute(text(FILL))
+        connection.execute(text("UPDATE portfolios SET revision = 2"))
+    migrate.upgrade(empty_engine)
+    with empty_engine.begin() as connection:
+        connection.execute(text("INSERT INTO portfolios (user_id, name) SELECT id, 'New' FROM users"))
+        found = connection.execute(
+            text("SELECT name, risk_method, risk_covariance, behind_since IS NOT NULL FROM portfolios ORDER BY id")
+        ).all()
+    assert [tuple(row) for row in found] == [
+        ("Main", "historical", "sample", True),
+        ("New", "filtered", "sample", False),
+    ]
+    with empty_engine.begin() as connection:
+        connection.execute(text("UPDATE portfolios SET risk_method = 'student_t'"))
+    # The version before knows no such method.
+    migrate.downgrade(empty_engine, "0002")
+    with empty_engine.connect() as connection:
+        assert set(connection.scalars(text("SELECT risk_method FROM portfolios"))) == {"covariance"}

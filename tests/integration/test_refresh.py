@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 from tailwatch import refresh, snapshots
 from tailwatch.db.models import Instrument, Portfolio, Trade, User
 from tailwatch.db.session import transaction
+from tailwatch.market.instruments import ensure_instruments
 from tests.support.waiting import wait_until
 
 HEADLINE = [f"{kind}_{level}_1d" for kind in ("var", "es") for level in (95, 975, 99)] + ["annualized_volatility"]
@@ -128,6 +129,37 @@ def test_a_change_while_one_is_under_way_is_woken_when_the_first_is_done(
     saved = refresh.save(engine, snapshot(portfolio, second))
     assert saved is not None
     assert not saved.still_behind
+
+
+def test_since_when_it_is_behind(engine: Engine, portfolio: Portfolio) -> None:
+    def since() -> datetime | None:
+        with engine.connect() as connection:
+            found: datetime | None = connection.scalar(text("SELECT behind_since FROM portfolios"))
+        return found
+
+    assert since() is None
+    first = change(engine, portfolio)
+    begun = since()
+    assert begun is not None
+    second = change(engine, portfolio)
+    # The one that waits longest counts.
+    assert since() == begun
+    refresh.save(engine, snapshot(portfolio, first))
+    # What is left came after what was computed was read.
+    left = since()
+    assert left is not None
+    assert left > begun
+    refresh.save(engine, snapshot(portfolio, second))
+    assert since() is None
+
+
+def test_new_prices_leave_it_behind_too(engine: Engine, portfolio: Portfolio) -> None:
+    with transaction(engine) as session:
+        instrument = ensure_instruments(session, ["AAPL"])["AAPL"]
+        session.execute(text("UPDATE portfolios SET benchmark_id = :id"), {"id": instrument.id})
+        refresh.raise_market_revision(session, [instrument.id])
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT behind_since IS NOT NULL FROM portfolios"))
 
 
 def test_the_commit_of_a_change_notifies(engine: Engine, database_url: str, portfolio: Portfolio) -> None:

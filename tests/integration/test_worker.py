@@ -13,10 +13,12 @@ import redis
 from sqlalchemy import Engine, text
 
 from tailwatch import accounts, demo, live, refresh
-from tailwatch.db.models import Portfolio, Trade
+from tailwatch.db.models import Portfolio
 from tailwatch.db.session import transaction
 from tailwatch.market.instruments import ensure_instruments
 from tests.support.waiting import wait_until
+from tests.support.work import book, work_off
+from tests.support.work import newest as body
 from worker.tasks import prices, risk, upkeep
 
 pytestmark = pytest.mark.usefixtures("worker_process")
@@ -35,44 +37,6 @@ def sweep(engine: Engine) -> WakeUps:
         return WakeUps(portfolios, refresh.sweep_fetches(connection, now))
 
 
-def work_off(engine: Engine) -> None:
-    """Do what the dispatcher and the workers do, until nothing is behind."""
-    while True:
-        found = sweep(engine)
-        if found.fetches:
-            prices.fetch_prices(found.fetches)
-        risk.refresh_risk(found.portfolios)
-        if not (found.fetches or found.portfolios):
-            return
-
-
-def body(engine: Engine, portfolio_id: int) -> dict[str, Any]:
-    with engine.connect() as connection:
-        stored = connection.scalar(
-            text("SELECT body FROM risk_snapshots s JOIN portfolios p ON p.snapshot_id = s.id WHERE p.id = :id"),
-            {"id": portfolio_id},
-        )
-    found: dict[str, Any] = json.loads(bytes(stored))
-    return found
-
-
-def book(engine: Engine, portfolio_id: int, ticker: str, quantity: str) -> int:
-    with transaction(engine) as session:
-        instrument = ensure_instruments(session, [ticker])[ticker]
-        session.add(
-            Trade(
-                portfolio_id=portfolio_id,
-                instrument_id=instrument.id,
-                quantity=Decimal(quantity),
-                price=Decimal(100),
-                currency="USD",
-                executed_at=datetime(2022, 6, 30, tzinfo=UTC),
-            )
-        )
-        session.flush()
-        return refresh.raise_revision(session, portfolio_id, "trade")
-
-
 @pytest.fixture
 def demo_id(engine: Engine) -> int:
     with transaction(engine) as session:
@@ -85,11 +49,11 @@ def test_the_demo_is_measured_from_the_sample(engine: Engine, demo_id: int) -> N
     work_off(engine)
     found = body(engine, demo_id)
     assert found["as_of"] == "2022-12-28"
-    assert found["method"] == "historical"
+    assert found["method"] == "filtered"
     assert len(found["positions"]) == len(demo.TRADES) == 20
     assert {position["price_source"] for position in found["positions"]} == {"sample"}
     assert 0 < found["var_95_1d"] < found["es_95_1d"] < found["es_99_1d"] < 0.2
-    assert set(found["methods"]) >= {"covariance", "ewma", "historical"}
+    assert set(found["methods"]) == {"covariance", "student_t", "ewma", "historical", "filtered"}
     assert found["benchmark"] == demo.BENCHMARK
     assert 0.5 < found["beta"] < 1.5
     total = sum(position["component_volatility"] for position in found["positions"])

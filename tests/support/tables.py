@@ -24,6 +24,12 @@ INSERT INTO nightly_runs (business_day, instruments) VALUES ('2022-12-27', 21);
 INSERT INTO splits (instrument_id, day, ratio, source) SELECT id, '2020-08-31', 4, 'sample' FROM instruments LIMIT 1;
 INSERT INTO worker_heartbeats (queue, answered_at) VALUES ('interactive', now());
 INSERT INTO backup_runs (day) VALUES ('2022-12-27');
+INSERT INTO volatility_models (model) VALUES (NULL);
+INSERT INTO backtests (portfolio_id, wanted_key, due_at, result) SELECT id, 'k', now(), '\\x7b7d' FROM portfolios;
+INSERT INTO served_forecasts (portfolio_id, as_of, day, snapshot_id, method, base_currency, nav, var_95_1d, es_95_1d,
+                              var_975_1d, es_975_1d, var_99_1d, es_99_1d, pnl, complete, realised_at)
+  SELECT id, '2022-12-27', '2022-12-28', 1, 'filtered', 'USD', 1, .02, .03, .03, .04, .04, .05, -.01, true, now()
+  FROM portfolios;
 """
 
 

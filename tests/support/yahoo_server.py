@@ -59,6 +59,7 @@ class Listing:
         closes: Adjusted for splits.
         adjusted: Adjusted for splits and dividends.
         splits: (day, new shares, old shares).
+        kind: Yahoo's word for what it is.
     """
 
     symbol: str
@@ -69,6 +70,7 @@ class Listing:
     currency: str = "USD"
     time_zone: ZoneInfo = NEW_YORK
     splits: list[tuple[date, int, int]] = field(default_factory=list)
+    kind: object = "EQUITY"
 
 
 def sample_listing(ticker: str, dividend_day: date = date(2022, 6, 1)) -> Listing:
@@ -132,7 +134,7 @@ class YahooServer:
             "symbol": "OTHER" if fault == "other symbol" else symbol,
             "longName": listing.name,
             "shortName": symbol,
-            "instrumentType": "EQUITY",
+            "instrumentType": listing.kind,
             "exchangeTimezoneName": str(listing.time_zone),
             "gmtoffset": -18000,
             "priceHint": 2,

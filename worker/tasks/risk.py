@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from tailwatch import live, logs, metrics, refresh
 from tailwatch.db.session import get_engine
 from tailwatch.measurement import loading, snapshot
+from tailwatch.measurement.inputs import plain
 from tailwatch.queue import REFRESH_RISK, celery_app
 
 log = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ def compute_once(engine: Engine, portfolio_id: int) -> bool:
             "annualized_volatility": row["annualized_volatility"],
             "var_95_1d": row["var_95_1d"],
             "es_95_1d": row["es_95_1d"],
-            "nav": snapshot.plain(row["nav"]),
+            "nav": plain(row["nav"]),
             "computed_at": row["computed_at"].isoformat(),
             "request_id": logs.request_id(),
             "timing": {

@@ -1,4 +1,4 @@
-"""Upkeep: the probe that readiness rests on, and throwing away what has expired."""
+"""Upkeep: the probe that readiness rests on, throwing away what has expired, making up for what was missed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import delete, text
 
+from tailwatch.backtests import live
 from tailwatch.db.models import IdempotencyKey, Session, SignInLink
 from tailwatch.db.session import get_engine
 from tailwatch.queue import HOUSEKEEPING, PROBE, celery_app
@@ -34,7 +35,7 @@ def probe(queue: str) -> None:
 
 @celery_app.task(name=HOUSEKEEPING)  # type: ignore[untyped-decorator]
 def housekeeping() -> None:
-    """Delete sessions and links that have expired, and answers that no repeat will ask for again."""
+    """Delete what has expired, and settle forecasts that were missed."""
     now = datetime.now(UTC)
     with get_engine().begin() as connection:
         deleted = {
@@ -44,4 +45,6 @@ def housekeeping() -> None:
                 delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEEP_IDEMPOTENCY_KEYS)
             ).rowcount,
         }
-    log.info("housekeeping done", **deleted)
+        # What is done every minute for what is new, for what a scheduler that was away has missed.
+        settled = live.settle(connection, now, now - live.LOOK_BACK)
+    log.info("housekeeping done", settled=settled, **deleted)

@@ -18,6 +18,16 @@ _SOURCE: Final = "yahoo"
 #: USD, and GBp for pence.
 _CURRENCY: Final = re.compile("[A-Za-z]{3}")
 _NAMES: Final = ("longName", "shortName")
+#: What Yahoo calls kinds of instruments, and what the page does. A kind that is not here stays without a label.
+_ASSET_CLASSES: Final = {
+    "EQUITY": "Equity",
+    "ETF": "ETF",
+    "MUTUALFUND": "Fund",
+    "INDEX": "Index",
+    "CURRENCY": "Currency",
+    "CRYPTOCURRENCY": "Cryptocurrency",
+    "FUTURE": "Future",
+}
 #: Yahoo's prices are single-precision floats written out: 129.92999267578125 was 129.93.
 _SIGNIFICANT_DIGITS: Final = 7
 #: New shares for one old share, and the other way round; what is beyond is a mistake.
@@ -62,7 +72,14 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
         since=start,
         bars=bars,
         splits=list(_splits(ticker, raw.frame)),
+        labels=_labels(raw.meta["instrumentType"]),
     )
+
+
+def _labels(kind: object) -> dict[str, str]:
+    """Return the asset class; the sector is not in what Yahoo says beside prices."""
+    known = _ASSET_CLASSES.get(kind) if isinstance(kind, str) else None
+    return {} if known is None else {"asset_class": known}
 
 
 def _splits(ticker: str, frame: pd.DataFrame) -> Iterator[tuple[date, Decimal]]:

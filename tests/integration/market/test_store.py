@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from tailwatch.db.models import Instrument
 from tailwatch.db.session import transaction
 from tailwatch.market import sample, store
-from tailwatch.market.instruments import ensure_instruments
+from tailwatch.market.instruments import ensure_instruments, set_labels
 from tailwatch.market.sample import SampleSource
 from tailwatch.market.sources import Bar, Outcome, PriceHistory, SourceChain
 from tailwatch.market.yahoo import YahooSource
@@ -444,3 +444,21 @@ def test_the_whole_sample_is_stored_once(engine: Engine) -> None:
     assert set(fetch(engine, chain, *sample.NAMES).values()) == {True}
     assert set(fetch(engine, chain, *sample.NAMES).values()) == {False}
     assert rows(engine)[-1].close == D("62.609")
+
+
+def test_labels_of_the_source_are_kept_and_those_of_the_operator_stay(
+    engine: Engine, keep: Callable[..., bool]
+) -> None:
+    assert keep(served("10", "11"))
+    assert instrument(engine).labels == {}
+    assert keep(served("10", "11", labels={"asset_class": "Equity"})), "figures by label are part of a snapshot"
+    assert not keep(served("10", "11", labels={"asset_class": "Equity"}))
+    with transaction(engine) as session:
+        set_labels(session, "ko", {"asset_class": "Drinks", "sector": "Consumer Staples"})
+    assert not keep(served("10", "11", labels={"asset_class": "Equity"}))
+    assert instrument(engine).labels == {"asset_class": "Drinks", "sector": "Consumer Staples"}
+    with transaction(engine) as session:
+        set_labels(session, "KO", {"asset_class": ""})
+    assert instrument(engine).labels == {"sector": "Consumer Staples"}
+    assert keep(served("10", "11", labels={"asset_class": "Equity"}))
+    assert instrument(engine).labels == {"asset_class": "Equity", "sector": "Consumer Staples"}

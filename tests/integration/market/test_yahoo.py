@@ -65,6 +65,25 @@ def test_a_good_day(yahoo: YahooServer) -> None:
     assert after.volume == 1000
 
 
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        ("EQUITY", {"asset_class": "Equity"}),
+        ("INDEX", {"asset_class": "Index"}),
+        ("ETF", {"asset_class": "ETF"}),
+        ("NEW KIND", {}),
+        (None, {}),
+        (["EQUITY"], {}),
+    ],
+)
+def test_the_asset_class_is_what_yahoo_says_as_far_as_it_is_known(
+    yahoo: YahooServer, kind: object, labels: dict[str, str]
+) -> None:
+    yahoo.knows("KO")
+    yahoo.listings["KO"].kind = kind
+    assert ask(yahoo).labels == labels
+
+
 def test_one_request_a_ticker_with_the_crumb(yahoo: YahooServer) -> None:
     yahoo.knows("KO", "^GSPC")
     source = YahooSource(10, yahoo.url)

@@ -63,3 +63,10 @@ def test_the_notice_says_where_the_file_is_from_and_what_it_is_not_for() -> None
     notice = (resources.files("tailwatch.market") / "data" / "NOTICE").read_text()
     for word in ("skfolio", "BSD 3-Clause", "not for trading", "survivors", sample.FILE):
         assert word in notice
+
+
+def test_every_name_has_labels_and_only_the_index_no_sector() -> None:
+    assert sample.labels().keys() == sample.NAMES.keys()
+    for ticker, labels in sample.labels().items():
+        assert sample.SampleSource().history(ticker, date(2020, 1, 1), NOW).labels == labels
+        assert labels.keys() == ({"asset_class"} if ticker == "^GSPC" else {"sector", "asset_class"})

@@ -1,0 +1,97 @@
+"""The document of everything that a snapshot's figures depend on, whose SHA-256 is the snapshot's `inputs_hash`.
+
+Two snapshots with the same hash have the same figures to the last bit. The document is kept beside the snapshot, so
+that the figures can be computed again (`tailwatch replay`) and their change be explained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import orjson
+
+from tailwatch import __version__, risk
+from tailwatch.measurement.holding import Holding
+
+if TYPE_CHECKING:
+    from tailwatch.measurement.loading import Loaded
+
+_SOURCES: Final = Path(risk.__file__).resolve().parent
+#: What a position's prices were stored as says nothing about the figures: their digest does.
+_NOT_AN_INPUT: Final = "market_revision"
+
+
+def document(loaded: Loaded) -> dict[str, Any]:
+    """Return the document; `canonical` is its form to store and to hash."""
+    return {
+        "code": code(),
+        "model": loaded.model.digest,
+        "coefficients": loaded.model.coefficients,
+        "parameters": {
+            "base_currency": loaded.base_currency,
+            "method": loaded.method,
+            "covariance": loaded.covariance,
+            "window": loaded.window,
+            "confidence": plain(loaded.confidence),
+        },
+        "positions": [_position(holding) for holding in loaded.holdings],
+        "benchmark": None if loaded.benchmark is None else _position(loaded.benchmark),
+        "histories": {
+            str(history.instrument_id): {
+                "digest": history.digest,
+                "bars": int(history.series.dates.size),
+                "last": history.series.dates[-1].astype(object),
+            }
+            for history in loaded.histories.values()
+        },
+    }
+
+
+def canonical(content: Mapping[str, Any]) -> bytes:
+    """Return the document as JSON with its keys in order."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=_exact)
+
+
+@lru_cache(maxsize=1)
+def code() -> dict[str, str]:
+    """Return the versions that figures depend on: ours, of the risk core's files, and numpy's."""
+    digest = hashlib.sha256()
+    for path in sorted([*_SOURCES.rglob("*.py"), *_SOURCES.rglob("*.json")]):
+        digest.update(path.relative_to(_SOURCES).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return {"version": __version__, "risk": digest.hexdigest(), "numpy": np.__version__}
+
+
+def holdings_of(content: Mapping[str, Any]) -> tuple[tuple[Holding, ...], Holding | None]:
+    """Return the positions and the benchmark that a stored document names."""
+    benchmark = content["benchmark"]
+    return tuple(map(_holding, content["positions"])), None if benchmark is None else _holding(benchmark)
+
+
+def plain(number: Decimal) -> str:
+    """Write a number in full, without the zeros that NUMERIC columns pad with."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _position(holding: Holding) -> dict[str, Any]:
+    return {name: value for name, value in vars(holding).items() if name != _NOT_AN_INPUT}
+
+
+def _holding(stored: Mapping[str, Any]) -> Holding:
+    members = dict(stored) | {_NOT_AN_INPUT: 0, "quantity": Decimal(stored["quantity"])}
+    if stored["price"] is not None:
+        members |= {"price": Decimal(stored["price"]), "price_day": date.fromisoformat(stored["price_day"])}
+    return Holding(**members)
+
+
+def _exact(value: object) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    raise TypeError(f"{type(value).__name__} is no member of the inputs of a snapshot")

@@ -1,0 +1,170 @@
+"""The snapshot before this one, with what is known today of the day that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, RowMapping, text
+
+from tailwatch.book.splits import SplitEvent, split_adjusted
+from tailwatch.measurement import inputs, series
+from tailwatch.measurement.holding import Holding
+from tailwatch.risk.results import HeadlineFigures
+
+#: What of it is read along with the portfolio, under these names; the portfolio is `p`.
+COLUMNS = """
+    s.id AS previous_id, s.as_of AS previous_as_of, s.computed_at AS previous_computed_at, s.nav AS previous_nav,
+    convert_from(s.inputs, 'UTF8') AS previous_inputs, s.base_currency AS previous_currency,
+    s.annualized_volatility, s.var_95_1d, s.es_95_1d, s.var_975_1d, s.es_975_1d, s.var_99_1d, s.es_99_1d
+"""
+
+
+@dataclass(frozen=True)
+class Market:
+    """The day of the previous snapshot as it is known today.
+
+    Attributes:
+        day: That day.
+        previous: The previous positions at that day's prices, in today's shares.
+        current: Today's positions at that day's prices.
+        benchmark: The benchmark of then.
+        histories: By instrument id, today's stored ones of all of them.
+    """
+
+    day: date
+    previous: tuple[Holding, ...]
+    current: tuple[Holding, ...]
+    benchmark: Holding | None
+    histories: Mapping[int, series.History]
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The stored snapshot.
+
+    Attributes:
+        inputs: Its inputs document; None: made before there was one.
+        fractions: Its headline figures over NAV.
+        market: What its day looks like today; None where prices, history and code are what they were.
+    """
+
+    snapshot_id: int
+    as_of: date | None
+    computed_at: datetime
+    base_currency: str
+    nav: Decimal
+    fractions: HeadlineFigures
+    inputs: Mapping[str, Any] | None
+    market: Market | None
+
+
+def of_row(row: RowMapping) -> Previous | None:
+    """Return what `COLUMNS` say, without its market; None for a portfolio without a snapshot."""
+    if row["previous_id"] is None:
+        return None
+    stored = row["previous_inputs"]
+    return Previous(
+        snapshot_id=row["previous_id"],
+        as_of=row["previous_as_of"],
+        computed_at=row["previous_computed_at"],
+        base_currency=row["previous_currency"],
+        nav=row["previous_nav"],
+        fractions=HeadlineFigures(**{one.name: row[one.name] for one in fields(HeadlineFigures)}),
+        inputs=None if stored is None else orjson.loads(stored),
+        market=None,
+    )
+
+
+def with_market(
+    connection: Connection, previous: Previous, current: Mapping[str, Any], holdings: tuple[Holding, ...]
+) -> Previous:
+    """Return it with its day as known today, if anything but positions and settings is not what it was.
+
+    Args:
+        connection: Sees the instant of `current`.
+        previous: Without market.
+        current: The inputs document of now.
+        holdings: Today's positions.
+    """
+    if previous.inputs is None or is_same_market(previous.inputs, current):
+        return previous
+    then, benchmark = inputs.holdings_of(previous.inputs)
+    everything = {one.instrument_id: one for one in (*then, *holdings, *filter(None, [benchmark]))}
+    found = connection.execute(_THEN, {"ids": list(everything), "day": previous.as_of}).mappings()
+    rows = {row["id"]: row for row in found}
+    days = [row["day"] for row in rows.values() if row["day"] is not None]
+    day = previous.as_of or max(days, default=None)
+    if day is None:
+        return previous
+    wanted = {each: row["market_revision"] for each, row in rows.items() if row["has_prices"]}
+    market = Market(
+        day=day,
+        previous=tuple(_then(one, rows.get(one.instrument_id), in_today_s_shares=False) for one in then),
+        current=tuple(_then(one, rows.get(one.instrument_id), in_today_s_shares=True) for one in holdings),
+        benchmark=benchmark,
+        histories=series.load(connection, wanted),
+    )
+    return replace(previous, market=market)
+
+
+def is_same_market(previous: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
+    """Say whether two inputs documents differ by positions and settings only.
+
+    An instrument that only one of them has was bought, sold or chosen as the benchmark.
+    """
+    if previous["code"] != current["code"] or previous["model"] != current["model"]:
+        return False
+    before, now = _prices(previous), _prices(current)
+    return all(before[each] == now[each] for each in before.keys() & now.keys())
+
+
+def _prices(content: Mapping[str, Any]) -> dict[int, tuple[object, ...]]:
+    held = [*content["positions"], *filter(None, [content["benchmark"]])]
+    # One is read back from JSON, the other is yet to become it.
+    return {
+        one["instrument_id"]: (
+            None if one["price"] is None else Decimal(one["price"]),
+            str(one["price_day"]),
+            one["currency"],
+            _digest(content, one["instrument_id"]),
+        )
+        for one in held
+    }
+
+
+def _digest(content: Mapping[str, Any], instrument_id: int) -> str | None:
+    history = content["histories"].get(str(instrument_id))
+    return None if history is None else history["digest"]
+
+
+_THEN = text(
+    """
+    SELECT i.id, i.market_revision, i.currency, bar.day, bar.close, s.days AS split_days, s.ratios,
+           EXISTS (SELECT FROM prices WHERE instrument_id = i.id) AS has_prices
+    FROM instruments i
+    LEFT JOIN LATERAL (
+      SELECT day, close FROM prices
+      WHERE instrument_id = i.id AND day <= coalesce(CAST(:day AS date), 'infinity') ORDER BY day DESC LIMIT 1
+    ) bar ON true
+    LEFT JOIN LATERAL (
+      SELECT array_agg(day ORDER BY day) AS days, array_agg(ratio ORDER BY day) AS ratios
+      FROM splits WHERE instrument_id = i.id) s ON true
+    WHERE i.id = ANY(:ids)
+    """
+)
+
+
+def _then(holding: Holding, row: RowMapping | None, *, in_today_s_shares: bool) -> Holding:
+    """Return the position at the price of that day, which is in today's shares, whatever was split since."""
+    if row is None:
+        return replace(holding, price=None, price_day=None)
+    quantity = holding.quantity
+    if not in_today_s_shares and holding.price_day is not None:
+        splits = [SplitEvent(*one) for one in zip(row["split_days"] or (), row["ratios"] or (), strict=True)]
+        quantity = split_adjusted(quantity, holding.price_day, splits)
+    return replace(holding, quantity=quantity, price=row["close"], price_day=row["day"], currency=row["currency"])

@@ -1,0 +1,169 @@
+"""Computing a stored snapshot again from the inputs that were kept beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from sqlalchemy import Connection, RowMapping, text
+
+from tailwatch.errors import NotReplayableError
+from tailwatch.market.history import load_series
+from tailwatch.measurement import inputs, model, snapshot
+from tailwatch.measurement.loading import Loaded
+from tailwatch.measurement.series import History, cut, digest_of
+from tailwatch.risk import PriceSeries
+from tailwatch.risk.explain import FIGURES
+from tailwatch.risk.volatility import VolatilityModel
+
+#: More bars than any source gives of one instrument.
+_ALL: Final = 100_000
+
+_READ: Final = text(
+    """
+    SELECT portfolio_id, revision, market_revision, trigger, computed_at, convert_from(inputs, 'UTF8') AS inputs,
+           convert_from(body, 'UTF8') AS body
+    FROM risk_snapshots WHERE id = :id
+    """
+)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Something that is not what it was: a code and a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of computing a snapshot again.
+
+    Attributes:
+        snapshot_id: Which.
+        same: Whether every figure is the same to the last bit.
+        causes: What is not what it was. There may be some although the figures are the same.
+        figures: Headline figures that differ: stored, and computed now.
+        differing: Where in the snapshot's JSON something differs, such as `positions.0.weight`.
+    """
+
+    snapshot_id: int
+    same: bool
+    causes: tuple[Cause, ...]
+    figures: dict[str, tuple[float | None, float | None]]
+    differing: tuple[str, ...]
+
+
+def replay(connection: Connection, snapshot_id: int) -> Replay:
+    """Compute a stored snapshot again from its positions and today's stored prices up to its day, and compare.
+
+    Raises:
+        NotReplayableError: there is no such snapshot, or it was made before inputs were kept.
+    """
+    row = connection.execute(_READ, {"id": snapshot_id}).mappings().one_or_none()
+    if row is None:
+        raise NotReplayableError(f"There is no snapshot {snapshot_id}.")
+    if row["inputs"] is None:
+        raise NotReplayableError(
+            f"Snapshot {snapshot_id} was made by a version before 0.3, which did not keep what it was computed from."
+        )
+    document = orjson.loads(row["inputs"])
+    histories, causes = _histories(connection, document)
+    again = snapshot.make(_loaded(row, document, histories), row["computed_at"].astimezone(UTC))
+    stored, computed = orjson.loads(row["body"]), orjson.loads(again["body"])
+    # It names the code as well, which may be another and give the same.
+    stored.pop("inputs_hash"), computed.pop("inputs_hash")
+    differing = tuple(_differences(stored, computed))
+    return Replay(
+        snapshot_id=snapshot_id,
+        same=not differing,
+        causes=(*_versions(document, model.current(connection).model), *causes),
+        figures={
+            name: (stored.get(name), computed.get(name)) for name in FIGURES if stored.get(name) != computed.get(name)
+        },
+        differing=differing,
+    )
+
+
+def _histories(connection: Connection, document: Mapping[str, Any]) -> tuple[dict[int, History], list[Cause]]:
+    """Return the histories cut to what they were, and those that are not what they were."""
+    wanted = {int(each): kept for each, kept in document["histories"].items()}
+    held = [*document["positions"], *filter(None, [document["benchmark"]])]
+    tickers = {one["instrument_id"]: one["ticker"] for one in held}
+    found = load_series(connection, list(wanted), _ALL)
+    histories, causes = {}, []
+    for each, kept in wanted.items():
+        if each not in found:
+            causes.append(Cause("prices", f"There are no prices of {tickers[each]} any more."))
+            continue
+        series = _newest(cut(found[each], date.fromisoformat(kept["last"])), kept["bars"])
+        digest = digest_of(series)
+        if digest != kept["digest"]:
+            causes.append(
+                Cause("prices", f"The prices of {tickers[each]} up to {kept['last']} are not what they were.")
+            )
+        # Samples are cached by it: other prices are another revision.
+        revision = int(hashlib.sha256(digest.encode()).hexdigest()[:12], 16)
+        histories[each] = History(each, revision, series, digest)
+    return histories, causes
+
+
+def _newest(series: PriceSeries, bars: int) -> PriceSeries:
+    return PriceSeries(series.ticker, series.dates[-bars:], series.closes[-bars:])
+
+
+def _loaded(row: RowMapping, document: Mapping[str, Any], histories: dict[int, History]) -> Loaded:
+    parameters = document["parameters"]
+    holdings, benchmark = inputs.holdings_of(document)
+    return Loaded(
+        portfolio_id=row["portfolio_id"],
+        revision=row["revision"],
+        market_revision=row["market_revision"],
+        trigger=row["trigger"],
+        base_currency=parameters["base_currency"],
+        method=parameters["method"],
+        covariance=parameters["covariance"],
+        window=parameters["window"],
+        confidence=Decimal(parameters["confidence"]),
+        holdings=holdings,
+        benchmark=benchmark,
+        histories=histories,
+        model=VolatilityModel.of(document["coefficients"]),
+    )
+
+
+def _versions(document: Mapping[str, Any], in_use: VolatilityModel) -> Iterator[Cause]:
+    then, now = document["code"], inputs.code()
+    if then["risk"] != now["risk"] or then["version"] != now["version"]:
+        yield Cause(
+            "code",
+            f"It was computed by Tailwatch {then['version']} (risk core {then['risk'][:12]}); "
+            f"this is {now['version']} (risk core {now['risk'][:12]}).",
+        )
+    if then["numpy"] != np.__version__:
+        yield Cause("numpy", f"It was computed with numpy {then['numpy']}; this is {np.__version__}.")
+    if document["model"] != in_use.digest:
+        yield Cause(
+            "model",
+            f"Another volatility model is in use now ({in_use.digest[:12]}); it was computed again with its own "
+            f"({document['model'][:12]}).",
+        )
+
+
+def _differences(stored: object, computed: object, path: str = "") -> Iterator[str]:
+    """Yield where two JSON values differ; floats are the same only to the last bit."""
+    if isinstance(stored, dict) and isinstance(computed, dict):
+        for key in [*stored, *(computed.keys() - stored.keys())]:
+            yield from _differences(stored.get(key), computed.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(stored, list) and isinstance(computed, list) and len(stored) == len(computed):
+        for place, (one, other) in enumerate(zip(stored, computed, strict=True)):
+            yield from _differences(one, other, f"{path}.{place}")
+    elif stored != computed:
+        yield path
