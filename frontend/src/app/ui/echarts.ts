@@ -1,5 +1,5 @@
 /** The parts of ECharts the page uses; this file is the deferred chunk. */
-import { BarChart, HeatmapChart } from 'echarts/charts';
+import { BarChart, HeatmapChart, LineChart, ScatterChart } from 'echarts/charts';
 import {
   GridComponent,
   MarkLineComponent,
@@ -12,6 +12,8 @@ import { CanvasRenderer } from 'echarts/renderers';
 use([
   BarChart,
   HeatmapChart,
+  LineChart,
+  ScatterChart,
   GridComponent,
   MarkLineComponent,
   TooltipComponent,

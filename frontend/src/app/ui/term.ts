@@ -19,7 +19,21 @@ const TERMS = {
     'Assumes normally distributed returns with the window’s covariances. Understates rare, large losses.',
   ewma: 'Like covariance, but recent days weigh more (λ = 0.94), so it reacts within days.',
   filtered:
-    'Historical scenarios rescaled to today’s volatility: the window’s shapes at the present level of unrest.',
+    'Each day of up to 1,000 rescaled to today’s volatility of each name: past shapes at the present level of unrest.',
+  student_t:
+    'Like covariance, but with the fat tails of a Student-t of six degrees of freedom, so large losses count for more.',
+  spread:
+    'How far the lowest and the highest method lie apart, as a share of the figure that leads. Wide: trust no single figure.',
+  interval:
+    'How uncertain the figure itself is: if the past were drawn again, 9 times in 10 it would come out in this range.',
+  'effective bets':
+    'How many independent sources the risk comes from, from 1 (one thing drives it all) up to the number of positions.',
+  'diversification ratio':
+    'The volatilities of the positions added up, divided by the portfolio’s. 1: nothing offsets anything; 2: half of it cancels.',
+  'effective positions':
+    'How many positions of equal size would be as concentrated as these, by the squares of their weights.',
+  'by beta':
+    'The name was not traded then: what its beta times the market’s move of then would have made of it.',
 } as const;
 
 export type TermName = keyof typeof TERMS;

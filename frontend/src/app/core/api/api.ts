@@ -2,7 +2,7 @@ import { Injectable, inject } from '@angular/core';
 
 import type * as api from './generated';
 import { Http } from './http';
-import type { Portfolio, PortfolioInput, Token, TokenCreate, TradeInput } from './types';
+import type { Portfolio, PortfolioInput, Risk, Token, TokenCreate, TradeInput } from './types';
 
 /** Trades on one page of the list. */
 const TRADES = 20;
@@ -46,7 +46,9 @@ export class Api {
   }
 
   createPortfolio(body: PortfolioInput): Promise<Portfolio> {
-    return this.http.send<api.CreatePortfolioData, Portfolio>('POST', '/api/portfolios', { body });
+    return this.http.send<api.CreatePortfolioData, Portfolio>('POST', '/api/portfolios', {
+      body,
+    });
   }
 
   changePortfolio(portfolio_id: number, body: Partial<PortfolioInput>): Promise<Portfolio> {
@@ -103,7 +105,45 @@ export class Api {
   /** The newest snapshot, or null when it is still the one with this tag. */
   risk(portfolio_id: number, etag: string | null) {
     const url = '/api/portfolios/{portfolio_id}/risk';
-    return this.http.getIfChanged<api.GetRiskData, api.Risk>(url, { portfolio_id }, etag);
+    return this.http.getIfChanged<api.GetRiskData, Risk>(url, { portfolio_id }, etag);
+  }
+
+  /** What past crises and market moves would do to today's positions, as stored with the snapshot. */
+  stress(portfolio_id: number, signal?: AbortSignal): Promise<api.Stress> {
+    const url = '/api/portfolios/{portfolio_id}/risk/stress';
+    const path = { portfolio_id };
+    return this.http.send<api.GetRiskStressData, api.Stress>('GET', url, { path }, signal);
+  }
+
+  /** Why the figures changed since the snapshot before. */
+  explain(portfolio_id: number, signal?: AbortSignal): Promise<api.Explain> {
+    const url = '/api/portfolios/{portfolio_id}/risk/explain';
+    const path = { portfolio_id };
+    return this.http.send<api.GetRiskExplanationData, api.Explain>('GET', url, { path }, signal);
+  }
+
+  backtest(portfolio_id: number, signal?: AbortSignal): Promise<api.Backtest> {
+    const url = '/api/portfolios/{portfolio_id}/risk/backtest';
+    const path = { portfolio_id };
+    return this.http.send<api.GetBacktestData, api.Backtest>('GET', url, { path }, signal);
+  }
+
+  /** Have the backtest computed anew; the answer of `backtest` follows when it is done. */
+  wantBacktest(portfolio_id: number): Promise<api.BacktestWanted> {
+    const url = '/api/portfolios/{portfolio_id}/risk/backtest';
+    const path = { portfolio_id };
+    return this.http.send<api.RequestBacktestData, api.BacktestWanted>('POST', url, { path });
+  }
+
+  /** What trades would do to the figures; books nothing. */
+  preview(
+    portfolio_id: number,
+    body: api.PreviewRequest,
+    signal?: AbortSignal,
+  ): Promise<api.Preview> {
+    const url = '/api/portfolios/{portfolio_id}/risk/preview';
+    const parts = { path: { portfolio_id }, body };
+    return this.http.send<api.PreviewRiskData, api.Preview>('POST', url, parts, signal);
   }
 
   recompute(portfolio_id: number): Promise<api.Recompute> {

@@ -42,6 +42,16 @@ describe('requests', () => {
     expect(read.request.headers.has('X-CSRF-Token')).toBe(false);
   });
 
+  it('are given up on the wire when their signal is aborted', async () => {
+    const giveUp = new AbortController();
+    const asked = api.preview(7, { trades: [] }, giveUp.signal);
+    const request = server.expectOne('/api/portfolios/7/risk/preview');
+    giveUp.abort(new Error('typed on'));
+    await expect(asked).rejects.toThrow('typed on');
+    expect(request.cancelled).toBe(true);
+    await expect(api.preview(7, { trades: [] }, giveUp.signal)).rejects.toThrow('typed on');
+  });
+
   it('asks only for what changed', async () => {
     const first = api.risk(7, null);
     const asked = server.expectOne('/api/portfolios/7/risk');

@@ -1,6 +1,6 @@
 import { HttpClient } from '@angular/common/http';
 import { Injectable, inject } from '@angular/core';
-import { firstValueFrom, timeout } from 'rxjs';
+import { Observable, firstValueFrom, fromEvent, map, merge, take, timeout } from 'rxjs';
 
 import { Problem, toProblem } from './problem';
 
@@ -41,8 +41,15 @@ export interface Tagged<T> {
 export class Http {
   private readonly client = inject(HttpClient);
 
-  async send<D extends Operation, R>(method: string, url: D['url'], parts: Parts<D>): Promise<R> {
-    return (await this.request<R>(method, url, parts)).body as R;
+  /** A request whose `signal` is aborted is given up, on the wire as well, and fails with the signal's reason. */
+  async send<D extends Operation, R>(
+    method: string,
+    url: D['url'],
+    parts: Parts<D>,
+    signal?: AbortSignal,
+  ): Promise<R> {
+    signal?.throwIfAborted();
+    return (await this.request<R>(method, url, parts, signal)).body as R;
   }
 
   /** GET with `If-None-Match`; null when the server says that nothing changed (304). */
@@ -61,22 +68,37 @@ export class Http {
     }
   }
 
-  private async request<R>(method: string, url: string, parts: Parts<Operation>) {
+  private async request<R>(
+    method: string,
+    url: string,
+    parts: Parts<Operation>,
+    signal?: AbortSignal,
+  ) {
     const address = url.replace(/\{(\w+)\}/g, (_, name: string) => String(parts.path?.[name]));
     const query = Object.entries(parts.query ?? {}).filter(([, value]) => value !== undefined);
     try {
-      return await firstValueFrom(
-        this.client
-          .request<R>(method, address, {
-            observe: 'response',
-            body: parts.body,
-            headers: { ...parts.headers },
-            params: Object.fromEntries(query) as Record<string, string | number>,
-          })
-          .pipe(timeout(TIMEOUT_MS)),
-      );
+      const answer = this.client
+        .request<R>(method, address, {
+          observe: 'response',
+          body: parts.body,
+          headers: { ...parts.headers },
+          params: Object.fromEntries(query) as Record<string, string | number>,
+        })
+        .pipe(timeout(TIMEOUT_MS));
+      return await firstValueFrom(signal ? untilAborted(answer, signal) : answer);
     } catch (error) {
+      signal?.throwIfAborted();
       throw error instanceof Error && error.name === 'TimeoutError' ? SLOW : toProblem(error);
     }
   }
+}
+
+/** The first of the answer and the abortion; leaving the other unsubscribed ends the request. */
+function untilAborted<R>(answer: Observable<R>, signal: AbortSignal): Observable<R> {
+  const aborted = fromEvent(signal, 'abort').pipe(
+    map((): R => {
+      throw signal.reason;
+    }),
+  );
+  return merge(answer, aborted).pipe(take(1));
 }

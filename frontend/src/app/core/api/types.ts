@@ -1,19 +1,33 @@
 /** The API's objects by the names the page uses; their shapes are generated from api/openapi.json. */
-import type { Portfolio, PortfolioCreate, Risk, RiskPosition, TradeCreate } from './generated';
+import type * as api from './generated';
+import type { PortfolioCreate, RiskPosition, TradeCreate } from './generated';
 
 export type {
+  Backtest,
+  BacktestScores,
   Correlation,
   Coverage,
   Distribution,
+  Explain,
   Failure,
   HistoryRow,
   Holding,
+  Interval,
   Me,
   MethodFigures,
   NewToken,
   Portfolio,
+  Preview,
+  PreviewFigures,
+  PreviewRequest,
   Progress,
   Risk,
+  RiskGroup,
+  ServedDay,
+  Spread,
+  Stress,
+  StressEpisode,
+  StressPosition,
   TailFigures,
   Token,
   TokenCreate,
@@ -21,8 +35,12 @@ export type {
 } from './generated';
 
 export type Position = RiskPosition;
-export type RiskState = Risk['state'];
-export type RiskMethod = Portfolio['risk_method'];
+export type Cause = api.Explain['order'][number];
+export type RiskState = api.Risk['state'];
+/** VaR and ES of one day, at each confidence. */
+export type TailFigure = keyof api.TailFigures;
+export type RiskMethod = api.Portfolio['risk_method'];
+export type Covariance = api.Portfolio['risk_covariance'];
 export type PortfolioInput = PortfolioCreate;
 
 /** A trade to be booked; exact decimals go out as strings. */

@@ -24,7 +24,10 @@ import {
   lineRows,
   measured,
   rowBefore,
+  tailOf,
 } from './headline';
+import { Movement } from './movement';
+import { between, shareBetween } from './spread';
 
 interface Tile {
   id: string;
@@ -37,6 +40,8 @@ interface Tile {
   basis: string;
   /** The other way to say it: the loss in money, or as a fraction. */
   also: string;
+  /** Between which figures the estimate lies, 9 times in 10; empty where that is not known. */
+  range: string;
   line: (number | null)[];
   change: { text: string; since: string; tone: '' | 'gain' | 'loss' } | null;
 }
@@ -44,7 +49,7 @@ interface Tile {
 /** What could I lose tomorrow? One sentence, then the figures behind it. */
 @Component({
   selector: 'app-answer',
-  imports: [Flash, Sparkline, Term],
+  imports: [Flash, Movement, Sparkline, Term],
   templateUrl: './answer.html',
   styleUrl: './answer.scss',
   changeDetection: ChangeDetectionStrategy.OnPush,
@@ -52,7 +57,7 @@ interface Tile {
 export class Answer {
   readonly portfolio = input.required<Portfolio>();
 
-  private readonly feed = inject(PortfolioFeed);
+  protected readonly feed = inject(PortfolioFeed);
 
   private readonly confidence = computed(() => confidenceOf(this.portfolio()));
   private readonly currency = computed(() => this.portfolio().base_currency);
@@ -67,6 +72,22 @@ export class Answer {
   private readonly level = computed(() =>
     percent(Number(this.confidence()) / 100, this.confidence() === '97.5' ? 1 : 0),
   );
+
+  /** The snapshot's intervals, while it is the snapshot that the headline comes from. */
+  private readonly intervals = computed(() => {
+    const snapshot = this.feed.snapshot();
+    const isCurrent = snapshot?.computed_at === this.feed.headline()?.computedAt;
+    return (isCurrent && snapshot?.intervals) || null;
+  });
+  protected readonly margin = computed(() => {
+    const intervals = this.intervals();
+    const figure = intervals?.amounts?.[`var_${tailOf(this.confidence())}_1d`];
+    const range = between(figure, this.currency());
+    return (
+      intervals &&
+      range && { ...range, sure: percent(intervals.confidence, 0), basis: intervals.basis }
+    );
+  });
 
   protected readonly sentence = computed(() => {
     const { var: atRisk, es, days } = this.lead();
@@ -97,6 +118,8 @@ export class Answer {
         : { figure: percent(share), exact: percent(share, 6), also: inMoney };
     };
     const horizon = `${this.level()} confidence, 1 day`;
+    const tail = tailOf(this.confidence());
+    const range = (name: 'var' | 'es') => shareBetween(this.intervals()?.[`${name}_${tail}_1d`]);
     return [
       {
         ...this.common('nav', nav),
@@ -106,6 +129,7 @@ export class Answer {
         exact: money(nav, currency),
         basis: currency,
         also: this.feed.snapshot()?.as_of ? day(this.feed.snapshot()?.as_of) : '',
+        range: '',
       },
       {
         ...this.common('volatility', volatility.share),
@@ -113,6 +137,7 @@ export class Answer {
         term: 'volatility',
         name: 'Volatility',
         basis: 'a year',
+        range: '',
       },
       {
         ...this.common('var', atRisk.share),
@@ -120,6 +145,7 @@ export class Answer {
         term: 'VaR',
         name: 'Value at Risk',
         basis: horizon,
+        range: range('var'),
       },
       {
         ...this.common('es', es.share),
@@ -127,6 +153,7 @@ export class Answer {
         term: 'ES',
         name: 'Expected shortfall',
         basis: horizon,
+        range: range('es'),
       },
     ];
   });

@@ -23,12 +23,14 @@ import { Card } from '../../ui/card';
 import { exact } from '../../ui/format';
 import { Icon } from '../../ui/icon';
 import { Answer } from './answer';
+import { Backtest } from './backtest';
 import { Contributions } from './contributions';
 import { Correlation } from './correlation';
 import { Distribution } from './distribution';
 import { FreshnessChip } from './freshness-chip';
 import { Holdings } from './holdings';
 import { Methods } from './methods';
+import { Stress } from './stress';
 import { TradeBook } from './trade-book';
 import { TradeForm } from './trade-form';
 import { Trades } from './trades';
@@ -39,12 +41,14 @@ const METHODS: Record<RiskMethod, string> = {
   covariance: 'the covariance method',
   ewma: 'EWMA covariance',
   filtered: 'filtered historical simulation',
+  student_t: 'the Student-t covariance method',
 };
 
 /** One portfolio: what could be lost, why, whether to trust it, and what is booked. */
 @Component({
   imports: [
     Answer,
+    Backtest,
     Card,
     Contributions,
     Correlation,
@@ -55,6 +59,7 @@ const METHODS: Record<RiskMethod, string> = {
     MatButton,
     Methods,
     RouterLink,
+    Stress,
     TradeForm,
     Trades,
   ],

@@ -16,6 +16,11 @@ const TAILS: Record<Confidence, Tail> = {
   '99': { key: '99', days: 100 },
 };
 
+/** The confidence as it stands in the names of figures: `var_975_1d`. */
+export function tailOf(confidence: Confidence): Tail['key'] {
+  return TAILS[confidence].key;
+}
+
 export interface LeadFigures {
   confidence: Confidence;
   days: number;

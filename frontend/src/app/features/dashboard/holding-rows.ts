@@ -24,7 +24,7 @@ export function holdingRows(
   descending: boolean,
 ): HoldingRow[] {
   const byTicker = new Map(holdings.map((holding) => [holding.ticker, holding]));
-  const riskShare = new Map(shares(risk, 'es').map((share) => [share.ticker, share.ofRisk]));
+  const riskShare = new Map(shares(risk, 'es').map((share) => [share.name, share.ofRisk]));
   const rows = risk.positions.map((position): HoldingRow => {
     const holding = byTicker.get(position.ticker) ?? null;
     return {

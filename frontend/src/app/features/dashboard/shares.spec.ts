@@ -1,5 +1,5 @@
-import { Position } from '../../core/api/types';
-import { bar, scaleOf, shares } from './shares';
+import { Position, Risk, RiskGroup } from '../../core/api/types';
+import { UNLABELLED, bar, groupingsOf, scaleOf, shares } from './shares';
 
 function position(ticker: string, weight: number | null, es: number | null): Position {
   return {
@@ -29,7 +29,7 @@ describe('shares', () => {
       position(t, 0.2, parts[i]),
     );
     const rows = shares({ positions }, 'es');
-    expect(rows.map((row) => row.ticker)).toEqual(['AAPL', 'XOM', 'MSFT', 'JPM', 'KO']);
+    expect(rows.map((row) => row.name)).toEqual(['AAPL', 'XOM', 'MSFT', 'JPM', 'KO']);
     expect(rows.reduce((sum, row) => sum + row.ofRisk!, 0)).toBeCloseTo(1, 12);
     expect(rows[0].ofRisk).toBeCloseTo(0.2891, 4);
   });
@@ -41,7 +41,7 @@ describe('shares', () => {
       position('A', 1.2, 1.5),
     ];
     const rows = shares({ positions }, 'es');
-    expect(rows.map((row) => [row.ticker, row.ofRisk])).toEqual([
+    expect(rows.map((row) => [row.name, row.ofRisk])).toEqual([
       ['A', 1.5],
       ['HEDGE', -0.5],
       ['NEW', null],
@@ -50,6 +50,43 @@ describe('shares', () => {
 
   it('invents no shares where there is no risk', () => {
     expect(shares({ positions: [position('A', 1, 0)] }, 'es')[0].ofRisk).toBeNull();
+  });
+});
+
+describe('groups', () => {
+  function group(label: string | null, weight: number, es: number): RiskGroup {
+    return {
+      label,
+      market_value: weight * 1000,
+      weight,
+      component_volatility: es,
+      component_var_95: es,
+      component_es_975: es,
+      positions: 2,
+    };
+  }
+  const RISK = {
+    positions: [position('A', 1, 0.03)],
+    by_currency: [group('EUR', 0.25, 0.03), group('USD', 0.75, 0.01)],
+    by_label: { sector: [group('Energy', 0.4, 0.05), group(null, 0.6, -0.01)], asset_class: [] },
+  } satisfies Pick<Risk, 'positions' | 'by_currency' | 'by_label'>;
+
+  it('share the same risk out by currency or label', () => {
+    const byCurrency = shares(RISK, 'es', 'currency');
+    expect(byCurrency.map(({ name, ofRisk }) => [name, ofRisk])).toEqual([
+      ['EUR', 0.75],
+      ['USD', 0.25],
+    ]);
+    const bySector = shares(RISK, 'var', 'sector');
+    expect(bySector.map(({ name }) => name)).toEqual(['Energy', UNLABELLED]);
+    expect(bySector[1].ofRisk).toBeCloseTo(-0.25, 12);
+  });
+
+  it('are offered where the snapshot tells them', () => {
+    expect(groupingsOf(RISK)).toEqual(['position', 'sector', 'currency']);
+    expect(groupingsOf({ positions: [] })).toEqual(['position']);
+    const unlabelled = { sector: [group(null, 1, 1)] };
+    expect(groupingsOf({ positions: [], by_label: unlabelled })).toEqual(['position']);
   });
 });
 

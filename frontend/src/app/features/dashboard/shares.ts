@@ -1,37 +1,81 @@
-import { Position, Risk } from '../../core/api/types';
+import { Position, Risk, RiskGroup } from '../../core/api/types';
 
 /** By which measure "risk" is meant when it is shared out over the positions. */
 export type RiskMeasure = 'es' | 'var' | 'volatility';
 
+/** What one row of the shares stands for: `position`, `currency`, or a kind of label such as `sector`. */
+export type Grouping = string;
+
 export interface Share {
-  ticker: string;
+  /** A ticker, a sector, a currency. */
+  name: string;
   /** Fraction of the portfolio's value; negative for a short position. */
   ofValue: number | null;
-  /** Fraction of the portfolio's risk; negative for a hedge. Adds up to 1 over all positions. */
+  /** Fraction of the portfolio's risk; negative for a hedge. Adds up to 1 over all rows. */
   ofRisk: number | null;
-  status: string;
-  reason: string | null;
+  /** How many positions the row stands for. */
+  positions: number;
 }
 
-const COMPONENT: Record<RiskMeasure, (position: Position) => number | null> = {
-  es: (position) => position.component_es_975,
-  var: (position) => position.component_var_95,
-  volatility: (position) => position.component_volatility,
+type Parts = Pick<RiskGroup, 'component_es_975' | 'component_var_95' | 'component_volatility'>;
+
+const COMPONENT: Record<RiskMeasure, (parts: Parts) => number | null> = {
+  es: (parts) => parts.component_es_975,
+  var: (parts) => parts.component_var_95,
+  volatility: (parts) => parts.component_volatility,
 };
 
-/** Share of value beside share of risk, the largest risk first; positions without figures last. */
-export function shares(risk: Pick<Risk, 'positions'>, measure: RiskMeasure): Share[] {
+export const UNLABELLED = 'No label';
+
+interface Row extends Parts {
+  name: string;
+  weight: number | null;
+  positions: number;
+}
+
+function rowsOf(risk: Grouped, grouping: Grouping): Row[] {
+  if (grouping === 'position') {
+    return risk.positions.map((position: Position) => ({
+      ...position,
+      name: position.ticker,
+      positions: 1,
+    }));
+  }
+  const groups = grouping === 'currency' ? risk.by_currency : risk.by_label?.[grouping];
+  return (groups ?? []).map((group) => ({ ...group, name: group.label ?? UNLABELLED }));
+}
+
+export type Grouped = Pick<Risk, 'positions' | 'by_currency' | 'by_label'>;
+
+/** The groupings that tell a portfolio's rows apart; a snapshot of before knows positions only. */
+export function groupingsOf(risk: Grouped): Grouping[] {
+  const isLabelled = (groups: readonly RiskGroup[] | undefined) =>
+    groups?.some(({ label }) => label !== null);
+  const labels = Object.entries(risk.by_label ?? {}).filter(([, groups]) => isLabelled(groups));
+  return [
+    'position',
+    ...labels.map(([kind]) => kind),
+    ...(isLabelled(risk.by_currency) ? ['currency'] : []),
+  ];
+}
+
+/** Share of value beside share of risk, the largest risk first; rows without figures last. */
+export function shares(
+  risk: Grouped,
+  measure: RiskMeasure,
+  grouping: Grouping = 'position',
+): Share[] {
   const component = COMPONENT[measure];
-  const total = risk.positions.reduce((sum, position) => sum + (component(position) ?? 0), 0);
-  return risk.positions
-    .map((position) => {
-      const part = component(position);
+  const rows = rowsOf(risk, grouping);
+  const total = rows.reduce((sum, row) => sum + (component(row) ?? 0), 0);
+  return rows
+    .map((row) => {
+      const part = component(row);
       return {
-        ticker: position.ticker,
-        ofValue: position.weight,
+        name: row.name,
+        ofValue: row.weight,
         ofRisk: part === null || total === 0 ? null : part / total,
-        status: position.status,
-        reason: position.reason,
+        positions: row.positions,
       };
     })
     .sort((a, b) => (b.ofRisk ?? -Infinity) - (a.ofRisk ?? -Infinity));

@@ -1,8 +1,10 @@
+import { signal } from '@angular/core';
 import { ComponentFixture, TestBed } from '@angular/core/testing';
 
 import { Api } from '../../core/api/api';
 import { Problem } from '../../core/api/problem';
 import { Portfolio, Trade, TradeInput } from '../../core/api/types';
+import { PortfolioFeed } from '../../core/live/portfolio-feed';
 import { useLocale } from '../../ui/format';
 import { TradeForm } from './trade-form';
 
@@ -13,6 +15,11 @@ const OFFLINE = new Problem(0, 'about:blank', 'No connection', 'Tailwatch cannot
 class FakeApi {
   readonly sent: { body: TradeInput; key: string }[] = [];
   answers: (Problem | null)[] = [];
+
+  /** The effect is told by its own tests; booking does not depend on it. */
+  preview() {
+    return Promise.reject(OFFLINE);
+  }
 
   bookTrade(_id: number, body: TradeInput, key: string) {
     this.sent.push({ body, key });
@@ -29,7 +36,12 @@ describe('TradeForm', () => {
     sessionStorage.clear();
     useLocale('en-US');
     api = new FakeApi();
-    TestBed.configureTestingModule({ providers: [{ provide: Api, useValue: api }] });
+    TestBed.configureTestingModule({
+      providers: [
+        { provide: Api, useValue: api },
+        { provide: PortfolioFeed, useValue: { snapshot: signal(null) } },
+      ],
+    });
     open();
   });
 

@@ -34,6 +34,8 @@ import { newIdempotencyKey } from '../../core/idempotency';
 import { parseDecimal } from '../../ui/decimal';
 import { currentLocale, money } from '../../ui/format';
 import { Icon } from '../../ui/icon';
+import { TICKER, tradeToTry } from './effect';
+import { TradeEffect } from './trade-effect';
 import {
   EMPTY_TRADE,
   FIELD_OF,
@@ -42,11 +44,10 @@ import {
   fromTrade,
   toInput,
   totalOf,
+  typed,
   withSideOfSign,
 } from './trade-model';
 
-/** As the server has it; the server decides which tickers there are. */
-const TICKER = /^[A-Za-z0-9^][A-Za-z0-9.^=_-]{0,23}$/;
 const NOT_A_NUMBER = 'Write a number, such as 1250 or 0.5.';
 const FIELDS = ['ticker', 'quantity', 'price', 'fee', 'executedAt', 'note'] as const;
 
@@ -61,6 +62,7 @@ const FIELDS = ['ticker', 'quantity', 'price', 'fee', 'executedAt', 'note'] as c
     MatButtonToggleModule,
     MatFormFieldModule,
     MatInput,
+    TradeEffect,
   ],
   templateUrl: './trade-form.html',
   styleUrl: './trade-form.scss',
@@ -120,6 +122,10 @@ export class TradeForm implements OnInit {
     const total = totalOf(this.model(), this.locale);
     return total === null ? null : money(total, this.portfolio().base_currency);
   });
+  /** The trade as far as it can be tried; the same object while the same is typed. */
+  protected readonly trial = computed(() => tradeToTry(this.model(), this.locale), {
+    equal: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+  });
 
   constructor() {
     effect(() => {
@@ -146,6 +152,13 @@ export class TradeForm implements OnInit {
   /** Put the cursor where a new trade starts. */
   focus(): void {
     this.tickerField().nativeElement.focus();
+  }
+
+  /** Take a size that was worked out; a minus means to sell. */
+  protected size(quantity: string): void {
+    const sells = quantity.startsWith('-');
+    const digits = typed(sells ? quantity.slice(1) : quantity, this.locale);
+    this.model.update((model) => ({ ...model, side: sells ? 'sell' : 'buy', quantity: digits }));
   }
 
   private async send(): Promise<TreeValidationResult> {

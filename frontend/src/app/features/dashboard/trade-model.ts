@@ -96,7 +96,8 @@ export function withSideOfSign(model: TradeModel): TradeModel {
 const trimmed = (value: string) => (value.includes('.') ? value.replace(/\.?0+$/, '') : value);
 const sameDigits = (a: string, b: string) => trimmed(a) === trimmed(b);
 
-function typed(value: string, locale: string): string {
+/** An exact decimal as the reader would type it. */
+export function typed(value: string, locale: string): string {
   const decimal = new Intl.NumberFormat(locale)
     .formatToParts(1.5)
     .find((p) => p.type === 'decimal');

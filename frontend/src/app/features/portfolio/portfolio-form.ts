@@ -1,4 +1,12 @@
-import { ChangeDetectionStrategy, Component, OnInit, input, output, signal } from '@angular/core';
+import {
+  ChangeDetectionStrategy,
+  Component,
+  OnInit,
+  computed,
+  input,
+  output,
+  signal,
+} from '@angular/core';
 import {
   FormField,
   FormRoot,
@@ -16,9 +24,16 @@ import { MatSelectModule } from '@angular/material/select';
 import { toFormErrors } from '../../core/api/form-errors';
 import { renamed, toProblem } from '../../core/api/problem';
 import { Icon } from '../../ui/icon';
-import { CONFIDENCES, FIELD_OF, METHODS, NEW_PORTFOLIO, PortfolioModel } from './portfolio-model';
+import {
+  CONFIDENCES,
+  COVARIANCES,
+  FIELD_OF,
+  METHODS,
+  NEW_PORTFOLIO,
+  PortfolioModel,
+} from './portfolio-model';
 
-const FIELDS = ['name', 'benchmark', 'method', 'window', 'confidence'] as const;
+const FIELDS = ['name', 'benchmark', 'method', 'covariance', 'window', 'confidence'] as const;
 
 /** Name, benchmark and how risk is measured. What is done with them is the page's around it: `save`. */
 @Component({
@@ -34,9 +49,16 @@ export class PortfolioForm implements OnInit {
   readonly cancelled = output();
 
   protected readonly methods = METHODS;
+  protected readonly covariances = COVARIANCES;
   protected readonly confidences = CONFIDENCES;
   protected readonly problem = signal<string | null>(null);
   private readonly model = signal(NEW_PORTFOLIO);
+  protected readonly method = computed(() =>
+    METHODS.find(({ value }) => value === this.model().method),
+  );
+  protected readonly covariance = computed(() =>
+    COVARIANCES.find(({ value }) => value === this.model().covariance),
+  );
   protected readonly form = form(
     this.model,
     (path) => {

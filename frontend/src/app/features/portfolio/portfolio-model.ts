@@ -1,4 +1,4 @@
-import { Portfolio, PortfolioInput, RiskMethod } from '../../core/api/types';
+import { Covariance, Portfolio, PortfolioInput, RiskMethod } from '../../core/api/types';
 import { percent } from '../../ui/format';
 
 /** A portfolio's settings as they are typed. */
@@ -6,6 +6,7 @@ export interface PortfolioModel {
   name: string;
   benchmark: string;
   method: RiskMethod;
+  covariance: Covariance;
   window: string;
   confidence: string;
 }
@@ -13,15 +14,58 @@ export interface PortfolioModel {
 export const NEW_PORTFOLIO: PortfolioModel = {
   name: '',
   benchmark: '^GSPC',
-  method: 'historical',
+  method: 'filtered',
+  covariance: 'sample',
   window: '500',
   confidence: '95',
 };
 
-export const METHODS: readonly { value: RiskMethod; name: string }[] = [
-  { value: 'historical', name: 'Historical simulation' },
-  { value: 'ewma', name: 'EWMA covariance, λ 0.94' },
-  { value: 'covariance', name: 'Covariance, normal' },
+/** A choice with what it means in one line. */
+export interface Choice<T extends string> {
+  value: T;
+  name: string;
+  about: string;
+}
+
+export const METHODS: readonly Choice<RiskMethod>[] = [
+  {
+    value: 'filtered',
+    name: 'Filtered historical',
+    about: 'Past days rescaled to today’s volatility; the best calibrated of the five',
+  },
+  {
+    value: 'historical',
+    name: 'Historical simulation',
+    about: 'Past days as they were; slow to notice that markets have changed',
+  },
+  {
+    value: 'ewma',
+    name: 'EWMA covariance, λ 0.94',
+    about: 'Normal returns, recent days weigh more; quick, but too low in the tail',
+  },
+  {
+    value: 'student_t',
+    name: 'Student-t covariance',
+    about: 'The window’s covariances with the fat tails of six degrees of freedom',
+  },
+  {
+    value: 'covariance',
+    name: 'Covariance, normal',
+    about: 'The window’s covariances, normal returns; understates large losses',
+  },
+];
+
+export const COVARIANCES: readonly Choice<Covariance>[] = [
+  {
+    value: 'sample',
+    name: 'Sample',
+    about: 'As measured in the window; right where days far outnumber positions',
+  },
+  {
+    value: 'ledoit_wolf',
+    name: 'Ledoit-Wolf',
+    about: 'Drawn towards a simpler matrix; steadier with many positions or few days',
+  },
 ];
 
 export const CONFIDENCES: readonly { value: string; name: string }[] = [
@@ -35,6 +79,7 @@ export const FIELD_OF: Record<string, keyof PortfolioModel> = {
   name: 'name',
   benchmark: 'benchmark',
   risk_method: 'method',
+  risk_covariance: 'covariance',
   risk_window: 'window',
   risk_confidence: 'confidence',
 };
@@ -44,6 +89,7 @@ export function fromPortfolio(portfolio: Portfolio): PortfolioModel {
     name: portfolio.name,
     benchmark: portfolio.benchmark ?? '',
     method: portfolio.risk_method,
+    covariance: portfolio.risk_covariance,
     window: String(portfolio.risk_window),
     confidence: String(Number(portfolio.risk_confidence)),
   };
@@ -53,7 +99,8 @@ export function toInput(model: PortfolioModel): PortfolioInput {
   return {
     name: model.name.trim(),
     benchmark: model.benchmark.trim().toUpperCase() || null,
-    risk_method: model.method as PortfolioInput['risk_method'],
+    risk_method: model.method,
+    risk_covariance: model.covariance,
     risk_window: Number(model.window),
     risk_confidence: model.confidence as PortfolioInput['risk_confidence'],
   };

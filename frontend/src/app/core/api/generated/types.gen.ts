@@ -33,6 +33,169 @@ export type Alive = {
 };
 
 /**
+ * Backtest
+ *
+ * The newest backtest of the portfolio's positions that was made, and the live one.
+ */
+export type Backtest = {
+    /**
+     * State
+     *
+     * `computing`: a newer one is on its way.
+     */
+    state: 'none' | 'computing' | 'ready' | 'failed';
+    /**
+     * Reason
+     *
+     * Why it failed.
+     */
+    reason: string | null;
+    /**
+     * Snapshot Id
+     *
+     * The snapshot whose positions were tested.
+     */
+    snapshot_id: number | null;
+    /**
+     * As Of
+     */
+    as_of: string | null;
+    /**
+     * Computed At
+     */
+    computed_at: string | null;
+    /**
+     * Method
+     *
+     * Of the series: the headline method.
+     */
+    method: 'covariance' | 'student_t' | 'ewma' | 'historical' | 'filtered' | null;
+    /**
+     * Start
+     */
+    start: string | null;
+    /**
+     * End
+     */
+    end: string | null;
+    /**
+     * Methods
+     *
+     * By method and level: 95, 97.5, 99.
+     */
+    methods: {
+        [key: string]: {
+            [key: string]: BacktestScores;
+        };
+    };
+    series: BacktestSeries | null;
+    /**
+     * Warnings
+     */
+    warnings: Array<Warning>;
+    live: Served;
+};
+
+/**
+ * BacktestScores
+ *
+ * How one method did at one level. A p-value is that of the forecasts being right.
+ */
+export type BacktestScores = {
+    /**
+     * N
+     *
+     * Days tested.
+     */
+    n: number;
+    /**
+     * Exceedances
+     *
+     * Days whose loss was larger than the value at risk.
+     */
+    exceedances: number;
+    /**
+     * Exceedance Rate
+     */
+    exceedance_rate: number;
+    /**
+     * Pinball
+     *
+     * Mean; lower is better.
+     */
+    pinball: number;
+    /**
+     * Fz0
+     *
+     * Mean score of value at risk and expected shortfall; lower is better.
+     */
+    fz0: number | null;
+    /**
+     * Kupiec P
+     */
+    kupiec_p: number | null;
+    /**
+     * Independence P
+     */
+    independence_p: number | null;
+    /**
+     * Conditional Coverage P
+     */
+    conditional_coverage_p: number | null;
+    traffic_light: TrafficLight | null;
+    /**
+     * Z2
+     *
+     * Acerbi and Székely's; below zero the expected shortfall was too small.
+     */
+    z2: number | null;
+    /**
+     * Reasons
+     *
+     * Why a figure is null, by its name.
+     */
+    reasons?: {
+        [key: string]: string;
+    } | null;
+};
+
+/**
+ * BacktestSeries
+ *
+ * The headline method, day by day; fractions of net asset value.
+ */
+export type BacktestSeries = {
+    /**
+     * Dates
+     */
+    dates: Array<string>;
+    /**
+     * Pnl
+     */
+    pnl: Array<number>;
+    /**
+     * Var 95 1D
+     */
+    var_95_1d: Array<number>;
+    /**
+     * Var 99 1D
+     */
+    var_99_1d: Array<number>;
+};
+
+/**
+ * BacktestWanted
+ *
+ * A backtest is wanted.
+ */
+export type BacktestWanted = {
+    /**
+     * State
+     */
+    state: 'none' | 'computing' | 'ready' | 'failed';
+};
+
+/**
  * BookedTrade
  *
  * A trade as it stands now, and the revision of the portfolio that contains it.
@@ -81,6 +244,12 @@ export type Concentration = {
      * Diversification Ratio
      */
     diversification_ratio: number | null;
+    /**
+     * Effective Bets
+     *
+     * Uncorrelated bets that the variance rests on, by the entropy of principal components' shares.
+     */
+    effective_bets?: number | null;
 };
 
 /**
@@ -179,6 +348,20 @@ export type DayFigures = {
 };
 
 /**
+ * Disagreement
+ *
+ * How far the methods are apart.
+ */
+export type Disagreement = {
+    var_95_1d: Spread;
+    es_95_1d: Spread;
+    var_975_1d: Spread;
+    es_975_1d: Spread;
+    var_99_1d: Spread;
+    es_99_1d: Spread;
+};
+
+/**
  * Distribution
  *
  * Histogram of today's positions' profit and loss over the sample's days, in the base currency.
@@ -230,6 +413,96 @@ export type Drawdown = {
      * Null while it lasts.
      */
     recovered: string | null;
+};
+
+/**
+ * Explain
+ *
+ * The change of the headline figures since the snapshot before, cause by cause.
+ */
+export type Explain = {
+    /**
+     * Snapshot Id
+     */
+    snapshot_id: number | null;
+    /**
+     * Previous Snapshot Id
+     *
+     * Null for the first snapshot.
+     */
+    previous_snapshot_id: number | null;
+    /**
+     * From
+     *
+     * When the one before was computed.
+     */
+    from: string | null;
+    /**
+     * To
+     */
+    to: string | null;
+    /**
+     * Base Currency
+     */
+    base_currency: string | null;
+    /**
+     * Order
+     *
+     * In which they are taken apart: each part is given those before it.
+     */
+    order: Array<'corrections' | 'trades' | 'prices' | 'volatility' | 'correlation'>;
+    /**
+     * Figures
+     *
+     * Fractions of net asset value, and `nav` itself.
+     */
+    figures: {
+        [key: string]: ExplainedFigure;
+    };
+    /**
+     * Amounts
+     *
+     * The same in the base currency.
+     */
+    amounts: {
+        [key: string]: ExplainedFigure;
+    };
+    /**
+     * Sentence
+     */
+    sentence: string | null;
+    /**
+     * Warnings
+     */
+    warnings: Array<Warning>;
+};
+
+/**
+ * ExplainedFigure
+ *
+ * One figure, before and now.
+ */
+export type ExplainedFigure = {
+    /**
+     * Unit
+     */
+    unit: 'fraction' | 'currency';
+    /**
+     * Previous
+     */
+    previous: number | null;
+    /**
+     * Current
+     */
+    current: number | null;
+    /**
+     * Change
+     */
+    change: number | null;
+    /**
+     * Null where the figure is missing on some step of the way.
+     */
+    parts: Parts | null;
 };
 
 /**
@@ -303,6 +576,22 @@ export type Headline = {
 };
 
 /**
+ * HedgedAmounts
+ *
+ * The figure without and with the hedge, in the base currency.
+ */
+export type HedgedAmounts = {
+    /**
+     * Before
+     */
+    before: number;
+    /**
+     * After
+     */
+    after: number;
+};
+
+/**
  * HistoryPage
  *
  * Snapshots, newest first.
@@ -373,7 +662,7 @@ export type HistoryRow = {
     /**
      * Method
      */
-    method: 'covariance' | 'ewma' | 'historical' | 'filtered';
+    method: 'covariance' | 'student_t' | 'ewma' | 'historical' | 'filtered';
     /**
      * Base Currency
      */
@@ -558,6 +847,49 @@ export type InstrumentCoverage = {
 };
 
 /**
+ * Interval
+ *
+ * Bounds of a figure; null where the data give none.
+ */
+export type Interval = {
+    /**
+     * Low
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+};
+
+/**
+ * Intervals
+ *
+ * Where the headline figures lie: how well so many days tell them. Fractions, and in the base currency.
+ */
+export type Intervals = {
+    var_95_1d: Interval | null;
+    es_95_1d: Interval | null;
+    var_975_1d: Interval | null;
+    es_975_1d: Interval | null;
+    var_99_1d: Interval | null;
+    es_99_1d: Interval | null;
+    /**
+     * Confidence
+     *
+     * How often such an interval holds the true figure: 0.9.
+     */
+    confidence: number;
+    /**
+     * Basis
+     *
+     * How they come about, in a sentence.
+     */
+    basis: string;
+    amounts: TailIntervals;
+};
+
+/**
  * LinkRedemption
  *
  * The token of a one-time sign-in link.
@@ -722,6 +1054,44 @@ export type OldestPrice = {
 };
 
 /**
+ * Parts
+ *
+ * What each cause added; together they are the change.
+ */
+export type Parts = {
+    /**
+     * Corrections
+     *
+     * Prices of the day before that are known otherwise today.
+     */
+    corrections: number;
+    /**
+     * Trades
+     *
+     * Other quantities, and other risk settings.
+     */
+    trades: number;
+    /**
+     * Prices
+     *
+     * New prices.
+     */
+    prices: number;
+    /**
+     * Volatility
+     *
+     * Each instrument's own volatility.
+     */
+    volatility: number;
+    /**
+     * Correlation
+     *
+     * How the instruments move together, and the shape of the tail.
+     */
+    correlation: number;
+};
+
+/**
  * Portfolio
  *
  * A portfolio.
@@ -746,7 +1116,11 @@ export type Portfolio = {
     /**
      * Risk Method
      */
-    risk_method: 'covariance' | 'ewma' | 'historical' | 'filtered';
+    risk_method: 'filtered' | 'historical' | 'ewma' | 'covariance' | 'student_t';
+    /**
+     * Risk Covariance
+     */
+    risk_covariance: 'sample' | 'ledoit_wolf';
     /**
      * Risk Window
      */
@@ -793,8 +1167,16 @@ export type PortfolioChange = {
     benchmark?: string | null;
     /**
      * Risk Method
+     *
+     * Of the headline figures.
      */
-    risk_method?: 'covariance' | 'ewma' | 'historical';
+    risk_method?: 'filtered' | 'historical' | 'ewma' | 'covariance' | 'student_t';
+    /**
+     * Risk Covariance
+     *
+     * Behind volatility, and behind the covariance and Student-t methods.
+     */
+    risk_covariance?: 'sample' | 'ledoit_wolf';
     /**
      * Risk Window
      *
@@ -835,8 +1217,16 @@ export type PortfolioCreate = {
     benchmark?: string | null;
     /**
      * Risk Method
+     *
+     * Of the headline figures.
      */
-    risk_method?: 'covariance' | 'ewma' | 'historical';
+    risk_method?: 'filtered' | 'historical' | 'ewma' | 'covariance' | 'student_t';
+    /**
+     * Risk Covariance
+     *
+     * Behind volatility, and behind the covariance and Student-t methods.
+     */
+    risk_covariance?: 'sample' | 'ledoit_wolf';
     /**
      * Risk Window
      *
@@ -865,6 +1255,281 @@ export type PortfolioPage = {
      * Items
      */
     items: Array<Portfolio>;
+};
+
+/**
+ * Preview
+ *
+ * The figures without the trades, with them, and the difference.
+ */
+export type Preview = {
+    /**
+     * As Of
+     */
+    as_of: string;
+    /**
+     * Base Currency
+     */
+    base_currency: string;
+    /**
+     * Method
+     */
+    method: 'covariance' | 'student_t' | 'ewma' | 'historical' | 'filtered';
+    before: PreviewFigures;
+    after: PreviewFigures;
+    incremental: PreviewFigures;
+    /**
+     * Trades
+     */
+    trades: Array<PreviewedTrade>;
+    limit: PreviewedLimit | null;
+    /**
+     * Null where none was asked for, or none lowers it.
+     */
+    hedge: PreviewedHedge | null;
+    /**
+     * Warnings
+     *
+     * Of the portfolio with the trades.
+     */
+    warnings: Array<Warning>;
+};
+
+/**
+ * PreviewFigures
+ *
+ * The headline figures; fractions of net asset value.
+ */
+export type PreviewFigures = {
+    /**
+     * Var 95 1D
+     */
+    var_95_1d: number | null;
+    /**
+     * Es 95 1D
+     */
+    es_95_1d: number | null;
+    /**
+     * Var 975 1D
+     */
+    var_975_1d: number | null;
+    /**
+     * Es 975 1D
+     */
+    es_975_1d: number | null;
+    /**
+     * Var 99 1D
+     */
+    var_99_1d: number | null;
+    /**
+     * Es 99 1D
+     */
+    es_99_1d: number | null;
+    /**
+     * Annualized Volatility
+     */
+    annualized_volatility: number | null;
+    /**
+     * Nav
+     */
+    nav: number | null;
+    /**
+     * Gross
+     */
+    gross: number | null;
+    /**
+     * The same in the base currency.
+     */
+    amounts: Headline;
+};
+
+/**
+ * PreviewLimit
+ *
+ * What a figure may come to.
+ */
+export type PreviewLimit = {
+    /**
+     * Figure
+     */
+    figure: 'annualized_volatility' | 'var_95_1d' | 'es_95_1d' | 'var_975_1d' | 'es_975_1d' | 'var_99_1d' | 'es_99_1d';
+    /**
+     * Value
+     *
+     * As a fraction of net asset value.
+     */
+    value: number;
+};
+
+/**
+ * PreviewRequest
+ *
+ * Trades to look at, and questions about them.
+ */
+export type PreviewRequest = {
+    /**
+     * Trades
+     */
+    trades: Array<PreviewTrade>;
+    /**
+     * Have a trade sized so that it is kept.
+     */
+    limit?: PreviewLimit | null;
+    /**
+     * Ticker
+     *
+     * Which trade to size; left out: the first.
+     */
+    ticker?: string | null;
+    /**
+     * Hedge
+     *
+     * Look for the best single hedge, the trades being made.
+     */
+    hedge?: boolean;
+};
+
+/**
+ * PreviewTrade
+ *
+ * A trade that might be made. Positions are valued at the last stored price, whatever is paid.
+ */
+export type PreviewTrade = {
+    /**
+     * Ticker
+     *
+     * As the price source writes it.
+     */
+    ticker: string;
+    /**
+     * Quantity
+     *
+     * Shares: positive for a purchase, negative for a sale; not zero. A number, or a string of one; read exactly, at most 10 decimal places.
+     */
+    quantity: string | number;
+    /**
+     * Price
+     *
+     * What would be paid; changes no figure of risk.
+     */
+    price?: string | number | null;
+};
+
+/**
+ * PreviewedHedge
+ *
+ * The trade that lowers the 97.5 % expected shortfall most.
+ */
+export type PreviewedHedge = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Quantity
+     */
+    quantity: string;
+    /**
+     * Market Value
+     */
+    market_value: string;
+    /**
+     * Figure
+     */
+    figure: 'annualized_volatility' | 'var_95_1d' | 'es_95_1d' | 'var_975_1d' | 'es_975_1d' | 'var_99_1d' | 'es_99_1d';
+    /**
+     * Before
+     *
+     * Over the net asset value before the hedge; null where unusable.
+     */
+    before: number | null;
+    /**
+     * After
+     *
+     * Over the same value: what a short sale brings in stays in the account.
+     */
+    after: number | null;
+    amounts: HedgedAmounts;
+};
+
+/**
+ * PreviewedLimit
+ *
+ * The size that keeps to the limit.
+ */
+export type PreviewedLimit = {
+    /**
+     * Figure
+     */
+    figure: 'annualized_volatility' | 'var_95_1d' | 'es_95_1d' | 'var_975_1d' | 'es_975_1d' | 'var_99_1d' | 'es_99_1d';
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Quantity
+     *
+     * Of the position with the trade; null where no size keeps to it.
+     */
+    quantity: string | null;
+    /**
+     * Trade Quantity
+     */
+    trade_quantity: string | null;
+    /**
+     * Reached
+     *
+     * What the figure comes to with it, or at its best.
+     */
+    reached: number | null;
+    /**
+     * Message
+     */
+    message: string;
+};
+
+/**
+ * PreviewedTrade
+ *
+ * One of the trades.
+ */
+export type PreviewedTrade = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Quantity
+     */
+    quantity: string;
+    /**
+     * Price
+     *
+     * The last stored price.
+     */
+    price: string | null;
+    /**
+     * Market Value
+     */
+    market_value: string | null;
+    /**
+     * Status
+     */
+    status: 'modelled' | 'proxied' | 'excluded' | 'pending' | 'unknown';
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Incremental Var 95 1D
+     *
+     * What this trade alone adds to the 95 % VaR, in the base currency.
+     */
+    incremental_var_95_1d: number | null;
 };
 
 /**
@@ -1062,13 +1727,7 @@ export type Risk = {
      *
      * Of the headline figures.
      */
-    method: 'covariance' | 'ewma' | 'historical' | 'filtered' | null;
-    /**
-     * Requested Method
-     *
-     * As the settings have it; if another was used, a warning says why.
-     */
-    requested_method: 'covariance' | 'ewma' | 'historical' | 'filtered' | null;
+    method: 'covariance' | 'student_t' | 'ewma' | 'historical' | 'filtered' | null;
     /**
      * Confidence
      *
@@ -1093,9 +1752,31 @@ export type Risk = {
         [key: string]: MethodFigures;
     };
     /**
+     * Absent from snapshots before 0.3.
+     */
+    intervals?: Intervals | null;
+    /**
+     * Absent from snapshots before 0.3.
+     */
+    disagreement?: Disagreement | null;
+    /**
      * Positions
      */
     positions: Array<RiskPosition>;
+    /**
+     * By Currency
+     *
+     * Absent from snapshots before 0.3.
+     */
+    by_currency?: Array<RiskGroup>;
+    /**
+     * By Label
+     *
+     * By kind of label, such as `sector` and `asset_class`. Absent from snapshots before 0.3.
+     */
+    by_label?: {
+        [key: string]: Array<RiskGroup>;
+    };
     correlation: Correlation | null;
     distribution: Distribution | null;
     drawdown: Drawdown | null;
@@ -1117,6 +1798,44 @@ export type Risk = {
      * Inputs Hash
      */
     inputs_hash: string | null;
+};
+
+/**
+ * RiskGroup
+ *
+ * Positions with something in common; components of all groups add up to the portfolio's figure.
+ */
+export type RiskGroup = {
+    /**
+     * Label
+     *
+     * Null: positions without such a label.
+     */
+    label: string | null;
+    /**
+     * Market Value
+     */
+    market_value: number | null;
+    /**
+     * Weight
+     */
+    weight: number | null;
+    /**
+     * Component Volatility
+     */
+    component_volatility: number | null;
+    /**
+     * Component Var 95
+     */
+    component_var_95: number | null;
+    /**
+     * Component Es 975
+     */
+    component_es_975: number | null;
+    /**
+     * Positions
+     */
+    positions: number;
 };
 
 /**
@@ -1189,6 +1908,88 @@ export type RiskPosition = {
      * Reason
      */
     reason: string | null;
+};
+
+/**
+ * Served
+ *
+ * The live backtest.
+ */
+export type Served = {
+    /**
+     * N
+     */
+    n: number;
+    /**
+     * Exceedances
+     *
+     * Of the 95 % value at risk.
+     */
+    exceedances: number;
+    /**
+     * Rate
+     */
+    rate: number | null;
+    /**
+     * Exceedances 99
+     */
+    exceedances_99: number;
+    /**
+     * Rate 99
+     */
+    rate_99: number | null;
+    /**
+     * Days
+     *
+     * Oldest first, the last thousand at most.
+     */
+    days: Array<ServedDay>;
+};
+
+/**
+ * ServedDay
+ *
+ * What was served for one session, and what it brought to exactly those positions.
+ */
+export type ServedDay = {
+    /**
+     * Day
+     */
+    day: string;
+    /**
+     * As Of
+     *
+     * The price day that the figures rested on.
+     */
+    as_of: string;
+    /**
+     * Method
+     */
+    method: 'covariance' | 'student_t' | 'ewma' | 'historical' | 'filtered';
+    /**
+     * Var 95 1D
+     */
+    var_95_1d: number;
+    /**
+     * Var 99 1D
+     */
+    var_99_1d: number;
+    /**
+     * Es 975 1D
+     */
+    es_975_1d: number;
+    /**
+     * Pnl
+     */
+    pnl: number;
+    /**
+     * Exceeded 95
+     */
+    exceeded_95: boolean;
+    /**
+     * Exceeded 99
+     */
+    exceeded_99: boolean;
 };
 
 /**
@@ -1268,6 +2069,251 @@ export type SignIn = {
 };
 
 /**
+ * Spread
+ *
+ * How far the methods are apart in one figure, as fractions of net asset value.
+ */
+export type Spread = {
+    /**
+     * Low
+     */
+    low: number;
+    /**
+     * Low Method
+     */
+    low_method: 'covariance' | 'student_t' | 'ewma' | 'historical' | 'filtered';
+    /**
+     * High
+     */
+    high: number;
+    /**
+     * High Method
+     */
+    high_method: 'covariance' | 'student_t' | 'ewma' | 'historical' | 'filtered';
+    /**
+     * Spread
+     *
+     * (high − low) / the headline's figure.
+     */
+    spread: number | null;
+};
+
+/**
+ * Stress
+ *
+ * What the newest snapshot's positions would lose.
+ */
+export type Stress = {
+    /**
+     * Snapshot Id
+     */
+    snapshot_id: number | null;
+    /**
+     * As Of
+     */
+    as_of: string | null;
+    /**
+     * Base Currency
+     */
+    base_currency: string | null;
+    /**
+     * Nav
+     */
+    nav: number | null;
+    /**
+     * Episodes
+     */
+    episodes: Array<StressEpisode>;
+    /**
+     * Factors
+     */
+    factors: Array<StressFactor>;
+    /**
+     * Volatility
+     */
+    volatility: Array<VolatilityShock>;
+    /**
+     * Correlation
+     */
+    correlation: Array<StressShock>;
+    /**
+     * Warnings
+     */
+    warnings: Array<Warning>;
+};
+
+/**
+ * StressEpisode
+ *
+ * Today's positions through one stretch of the past.
+ */
+export type StressEpisode = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * From
+     *
+     * The close before it began.
+     */
+    from: string;
+    /**
+     * To
+     *
+     * Its last close.
+     */
+    to: string;
+    /**
+     * Source
+     *
+     * Where the days are from.
+     */
+    source: string;
+    /**
+     * Pnl
+     *
+     * In the base currency; null where no price reaches back.
+     */
+    pnl: number | null;
+    /**
+     * Fraction
+     *
+     * Of net asset value.
+     */
+    fraction: number | null;
+    worst_day: WorstDay | null;
+    /**
+     * Own
+     *
+     * Share of gross exposure with prices of then; the three add up to 1.
+     */
+    own: number;
+    /**
+     * By Beta
+     *
+     * Share that moves with its beta.
+     */
+    by_beta: number;
+    /**
+     * Missing
+     *
+     * Share that nothing is known of.
+     */
+    missing: number;
+    /**
+     * Positions
+     */
+    positions: Array<StressPosition>;
+};
+
+/**
+ * StressFactor
+ *
+ * Today's positions after a move of the benchmark, by their betas.
+ */
+export type StressFactor = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Shock
+     *
+     * The benchmark's return.
+     */
+    shock: number;
+    /**
+     * Pnl
+     */
+    pnl: number | null;
+    /**
+     * Fraction
+     */
+    fraction: number | null;
+    /**
+     * Positions
+     */
+    positions: Array<StressPosition>;
+};
+
+/**
+ * StressPosition
+ *
+ * One position in one scenario.
+ */
+export type StressPosition = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Pnl
+     *
+     * Profit and loss in the base currency.
+     */
+    pnl: number | null;
+    /**
+     * Basis
+     *
+     * What it rests on: its own prices of then, its beta times the benchmark's return, or nothing.
+     */
+    basis: 'history' | 'beta' | 'none';
+};
+
+/**
+ * StressShock
+ *
+ * The headline figures after a shock, fractions of net asset value.
+ */
+export type StressShock = {
+    /**
+     * Var 95 1D
+     */
+    var_95_1d: number | null;
+    /**
+     * Es 95 1D
+     */
+    es_95_1d: number | null;
+    /**
+     * Var 975 1D
+     */
+    var_975_1d: number | null;
+    /**
+     * Es 975 1D
+     */
+    es_975_1d: number | null;
+    /**
+     * Var 99 1D
+     */
+    var_99_1d: number | null;
+    /**
+     * Es 99 1D
+     */
+    es_99_1d: number | null;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Annualized Volatility
+     */
+    annualized_volatility: number | null;
+};
+
+/**
  * TailFigures
  *
  * Value at risk and expected shortfall, one day ahead.
@@ -1297,6 +2343,20 @@ export type TailFigures = {
      * Es 99 1D
      */
     es_99_1d: number | null;
+};
+
+/**
+ * TailIntervals
+ *
+ * Bounds of each figure; null where the figure itself is.
+ */
+export type TailIntervals = {
+    var_95_1d: Interval | null;
+    es_95_1d: Interval | null;
+    var_975_1d: Interval | null;
+    es_975_1d: Interval | null;
+    var_99_1d: Interval | null;
+    es_99_1d: Interval | null;
 };
 
 /**
@@ -1548,6 +2608,82 @@ export type TradePage = {
 };
 
 /**
+ * TrafficLight
+ *
+ * Basel's zones over all runs of 250 days: shares of them, and the last one.
+ */
+export type TrafficLight = {
+    /**
+     * Green
+     */
+    green: number;
+    /**
+     * Yellow
+     */
+    yellow: number;
+    /**
+     * Red
+     */
+    red: number;
+    /**
+     * Last
+     */
+    last: 'green' | 'yellow' | 'red';
+    /**
+     * Last Exceedances
+     */
+    last_exceedances: number;
+};
+
+/**
+ * VolatilityShock
+ *
+ * All volatilities times the multiplier.
+ */
+export type VolatilityShock = {
+    /**
+     * Var 95 1D
+     */
+    var_95_1d: number | null;
+    /**
+     * Es 95 1D
+     */
+    es_95_1d: number | null;
+    /**
+     * Var 975 1D
+     */
+    var_975_1d: number | null;
+    /**
+     * Es 975 1D
+     */
+    es_975_1d: number | null;
+    /**
+     * Var 99 1D
+     */
+    var_99_1d: number | null;
+    /**
+     * Es 99 1D
+     */
+    es_99_1d: number | null;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Annualized Volatility
+     */
+    annualized_volatility: number | null;
+    /**
+     * Multiplier
+     */
+    multiplier: number;
+};
+
+/**
  * Warning
  *
  * Something a reader of the figures must know.
@@ -1561,6 +2697,22 @@ export type Warning = {
      * Message
      */
     message: string;
+};
+
+/**
+ * WorstDay
+ *
+ * The worst single day of an episode for today's positions.
+ */
+export type WorstDay = {
+    /**
+     * Date
+     */
+    date: string;
+    /**
+     * Pnl
+     */
+    pnl: number;
 };
 
 export type GetMeData = {
@@ -2624,6 +3776,51 @@ export type ListHoldingsResponses = {
 
 export type ListHoldingsResponse = ListHoldingsResponses[keyof ListHoldingsResponses];
 
+export type GetRiskStressData = {
+    body?: never;
+    headers?: {
+        /**
+         * The `ETag` of the answer you have.
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        portfolio_id: number;
+    };
+    query?: never;
+    url: '/api/portfolios/{portfolio_id}/risk/stress';
+};
+
+export type GetRiskStressErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type GetRiskStressError = GetRiskStressErrors[keyof GetRiskStressErrors];
+
+export type GetRiskStressResponses = {
+    /**
+     * Successful response
+     */
+    200: Stress;
+};
+
+export type GetRiskStressResponse = GetRiskStressResponses[keyof GetRiskStressResponses];
+
 export type ListRiskHistoryData = {
     body?: never;
     path: {
@@ -2689,6 +3886,210 @@ export type ListRiskHistoryResponses = {
 };
 
 export type ListRiskHistoryResponse = ListRiskHistoryResponses[keyof ListRiskHistoryResponses];
+
+export type GetRiskExplanationData = {
+    body?: never;
+    headers?: {
+        /**
+         * The `ETag` of the answer you have.
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        portfolio_id: number;
+    };
+    query?: never;
+    url: '/api/portfolios/{portfolio_id}/risk/explain';
+};
+
+export type GetRiskExplanationErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type GetRiskExplanationError = GetRiskExplanationErrors[keyof GetRiskExplanationErrors];
+
+export type GetRiskExplanationResponses = {
+    /**
+     * Successful response
+     */
+    200: Explain;
+};
+
+export type GetRiskExplanationResponse = GetRiskExplanationResponses[keyof GetRiskExplanationResponses];
+
+export type PreviewRiskData = {
+    body: PreviewRequest;
+    path: {
+        portfolio_id: number;
+    };
+    query?: never;
+    url: '/api/portfolios/{portfolio_id}/risk/preview';
+};
+
+export type PreviewRiskErrors = {
+    /**
+     * The request cannot be read as JSON
+     */
+    400: Problem;
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * The token may only read, or the CSRF token is missing
+     */
+    403: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * The body is too large
+     */
+    413: Problem;
+    /**
+     * The body is not declared as JSON
+     */
+    415: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * Too many requests; wait a minute
+     */
+    429: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type PreviewRiskError = PreviewRiskErrors[keyof PreviewRiskErrors];
+
+export type PreviewRiskResponses = {
+    /**
+     * Successful response
+     */
+    200: Preview;
+};
+
+export type PreviewRiskResponse = PreviewRiskResponses[keyof PreviewRiskResponses];
+
+export type GetBacktestData = {
+    body?: never;
+    headers?: {
+        /**
+         * The `ETag` of the answer you have.
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        portfolio_id: number;
+    };
+    query?: never;
+    url: '/api/portfolios/{portfolio_id}/risk/backtest';
+};
+
+export type GetBacktestErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type GetBacktestError = GetBacktestErrors[keyof GetBacktestErrors];
+
+export type GetBacktestResponses = {
+    /**
+     * Successful response
+     */
+    200: Backtest;
+};
+
+export type GetBacktestResponse = GetBacktestResponses[keyof GetBacktestResponses];
+
+export type RequestBacktestData = {
+    body?: never;
+    path: {
+        portfolio_id: number;
+    };
+    query?: never;
+    url: '/api/portfolios/{portfolio_id}/risk/backtest';
+};
+
+export type RequestBacktestErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * The token may only read, or the CSRF token is missing
+     */
+    403: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * The body is too large
+     */
+    413: Problem;
+    /**
+     * Too many requests; wait a minute
+     */
+    429: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type RequestBacktestError = RequestBacktestErrors[keyof RequestBacktestErrors];
+
+export type RequestBacktestResponses = {
+    /**
+     * Successful response
+     */
+    202: BacktestWanted;
+};
+
+export type RequestBacktestResponse = RequestBacktestResponses[keyof RequestBacktestResponses];
 
 export type RecomputeRiskData = {
     body?: never;
