@@ -24,6 +24,8 @@ FETCH_PRICES: Final = "prices.fetch"
 NIGHTLY_PRICES: Final = "prices.nightly"
 HOUSEKEEPING: Final = "upkeep.housekeeping"
 DAILY_BACKUP: Final = "backup.daily"
+RUN_BACKTEST: Final = "backtests.run"
+LOOK_BACK: Final = "backtests.look_back"
 PROBE: Final = "upkeep.probe"
 #: Sent by a worker to itself (worker/health.py).
 ANSWER_PROBE: Final = "upkeep.answer_probe"
@@ -73,6 +75,8 @@ def make_celery(redis_url: str) -> Celery:
             NIGHTLY_PRICES: {"queue": PRICES},
             HOUSEKEEPING: {"queue": NIGHTLY},
             DAILY_BACKUP: {"queue": NIGHTLY},
+            RUN_BACKTEST: {"queue": NIGHTLY},
+            LOOK_BACK: {"queue": NIGHTLY},
         },
         # Soft: the task records a failure with its reason. Hard: a child stuck in C code is replaced.
         task_soft_time_limit=120,
