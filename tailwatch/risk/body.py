@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -17,6 +16,7 @@ from tailwatch.risk.results import (
     PositionRisk,
     RiskReport,
     TailFigures,
+    members,
 )
 
 
@@ -41,10 +41,10 @@ def to_json_dict(report: RiskReport) -> dict[str, Any]:
         "intervals": None if report.intervals is None else _intervals(report.intervals),
         "disagreement": None
         if report.disagreement is None
-        else {name: asdict(one) for name, one in report.disagreement.items()},
+        else {name: members(one) for name, one in report.disagreement.items()},
         "positions": [_position(position) for position in report.positions],
-        "by_currency": [asdict(group) for group in report.by_currency],
-        "by_label": {kind: [asdict(group) for group in groups] for kind, groups in report.by_label.items()},
+        "by_currency": [members(group) for group in report.by_currency],
+        "by_label": {kind: [members(group) for group in groups] for kind, groups in report.by_label.items()},
         "correlation": None
         if report.correlation is None
         else {
@@ -56,7 +56,7 @@ def to_json_dict(report: RiskReport) -> dict[str, Any]:
         "drawdown": None if report.drawdown is None else _drawdown(report.drawdown),
         "beta": report.beta,
         "benchmark": report.benchmark,
-        "concentration": None if report.concentration is None else asdict(report.concentration),
+        "concentration": None if report.concentration is None else members(report.concentration),
         "coverage": _coverage(report.coverage),
         "warnings": [{"code": warning.code, "message": warning.message} for warning in report.warnings],
     }
@@ -90,8 +90,8 @@ def _intervals(intervals: Intervals) -> dict[str, Any]:
     return {
         "confidence": intervals.confidence,
         "basis": intervals.basis,
-        **{name: None if one is None else asdict(one) for name, one in fractions.items()},
-        "amounts": {name: asdict(one) for name, one in intervals.amounts.items()},
+        **{name: None if one is None else members(one) for name, one in fractions.items()},
+        "amounts": {name: members(one) for name, one in intervals.amounts.items()},
     }
 
 

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from tailwatch.risk.types import Method, Status
+
+
+def members(one: Any) -> dict[str, Any]:
+    """Return the members of a result by name, as they are: `asdict` copies each one, which costs a trade its time."""
+    return {name: getattr(one, name) for name in one.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal, NamedTuple
 
@@ -19,7 +19,7 @@ from tailwatch.risk.arrays import Flags, Vector
 from tailwatch.risk.coverage import Exposure, exposure_of
 from tailwatch.risk.episodes import EpisodeReturns
 from tailwatch.risk.methods import simulate
-from tailwatch.risk.results import Caveat, HeadlineFigures, RiskReport
+from tailwatch.risk.results import Caveat, HeadlineFigures, RiskReport, members
 from tailwatch.risk.types import RiskInputs, Sample
 
 Basis = Literal["history", "beta", "none"]
@@ -268,7 +268,7 @@ def _scaled(figures: HeadlineFigures, factor: float | None) -> HeadlineFigures:
     if factor is None:
         return HeadlineFigures()
     return HeadlineFigures(
-        **{name: None if value is None else value * factor for name, value in asdict(figures).items()}
+        **{name: None if value is None else value * factor for name, value in members(figures).items()}
     )
 
 
@@ -317,4 +317,4 @@ def _positions_json(positions: Sequence[PositionLoss]) -> list[dict[str, Any]]:
 
 
 def _figures_json(one: ShockedFigures) -> dict[str, Any]:
-    return {"key": one.key, "name": one.name, **asdict(one.figures)}
+    return {"key": one.key, "name": one.name, **members(one.figures)}
