@@ -67,6 +67,7 @@ def load(session: Session, owner: User) -> int | None:
         [
             {
                 "portfolio_id": portfolio.id,
+                "type": "buy" if shares > 0 else "short",
                 "instrument_id": instruments[ticker].id,
                 "quantity": Decimal(shares),
                 "price": Decimal(price),

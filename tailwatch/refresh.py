@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from tailwatch import logs
 from tailwatch.db.models import RiskSnapshot
+from tailwatch.market.rates import RESTING_ON
 
 NOTIFY_CHANNEL: Final = "tailwatch_refresh"
 
@@ -96,17 +97,18 @@ def raise_market_revision(session: Session, instrument_ids: Collection[int]) -> 
     session.execute(text("UPDATE instruments SET market_revision = :revision WHERE id = ANY(:ids)"), values)
     session.execute(
         text(
-            """
-            WITH touched AS (
+            f"""
+            WITH resting_on_rates AS ({RESTING_ON}), touched AS (
               SELECT portfolio_id AS id FROM trades WHERE instrument_id = ANY(:ids)
               UNION SELECT id FROM portfolios WHERE benchmark_id = ANY(:ids)
+              UNION SELECT id FROM resting_on_rates
             ), locked AS (
               -- in the order of their ids, so that two price tasks never wait for each other
               SELECT id FROM portfolios WHERE id IN (SELECT id FROM touched) ORDER BY id FOR UPDATE
             )
             UPDATE portfolios p SET market_revision = :revision, behind_since = coalesce(p.behind_since, now())
             FROM locked WHERE p.id = locked.id
-            """
+            """  # noqa: S608 - a constant
         ),
         values,
     )

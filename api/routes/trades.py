@@ -23,9 +23,10 @@ routes = Routes("trades", "Trades")
 
 # Owner, base currency and instrument are looked up by the statement that books: one round trip.
 _BOOK: Final = """
-    INSERT INTO trades (portfolio_id, instrument_id, quantity, price, currency, fee, executed_at, note, external_id)
-    SELECT p.id, i.id, :quantity, :price, coalesce(:currency, p.base_currency), :fee, :executed_at,
-           :note, :external_id
+    INSERT INTO trades (portfolio_id, type, instrument_id, quantity, price, currency, fee, executed_at, note,
+                        external_id)
+    SELECT p.id, CASE WHEN :quantity > 0 THEN 'buy' ELSE 'sell' END, i.id, :quantity, :price,
+           coalesce(:currency, p.base_currency), :fee, :executed_at, :note, :external_id
     FROM portfolios p JOIN instruments i ON i.ticker = :ticker
     WHERE p.user_id = :user_id AND {which}
     RETURNING id, portfolio_id, currency, created_at, updated_at
@@ -83,6 +84,8 @@ def change_trade(portfolio_id: int, trade_id: int, change: schemas.TradeChange) 
     ticker = values.pop("ticker", None)
     if ticker is not None:
         values["instrument_id"] = ensure_instruments(db(), [ticker])[ticker].id
+    if "quantity" in values:
+        values["type"] = "buy" if values["quantity"] > 0 else "sell"
     db().execute(update(Trade).where(Trade.id == trade_id).values(**values, updated_at=func.now()))
     trade = _answer(_find(portfolio_id, trade_id))
     revision = refresh.raise_revision(db(), portfolio_id, "trade")

@@ -124,12 +124,14 @@ class RiskGroup(Output):
 class RiskPosition(Output):
     """One open position and its share of the risk; components of all positions add up to the portfolio's figure."""
 
-    ticker: str
+    ticker: str = Field(description="CASH-EUR for cash in a foreign currency, where cash counts.")
     quantity: Exact
+    currency: str | None = Field(description="Of the price, as its source names it: GBp for pence.")
+    rate: Exact | None = Field(description="Base currency for one unit of that; null while it is not known.")
     price: Exact | None
     price_date: date | None
     price_source: str | None
-    market_value: Exact | None
+    market_value: Exact | None = Field(description="In base currency.")
     weight: float | None
     volatility: float | None = Field(description="Annualised, of the instrument itself.")
     beta: float | None
@@ -233,7 +235,9 @@ class Risk(TailFigures):
     base_currency: str | None
     nav: Exact | None
     gross: Exact | None
-    cash: Exact | None
+    cash: Exact | None = Field(
+        description="In base currency; part of the value once a deposit is booked, or by the portfolio's setting."
+    )
     method: Method | None = Field(description="Of the headline figures.")
     confidence: float | None = Field(description="Which value at risk to lead with, such as 0.95.")
     window: int | None = Field(

@@ -59,16 +59,23 @@ _SETTLE = text(
     CROSS JOIN LATERAL (
       -- Adjusted closes: a split between the two days is no profit, and a dividend is.
       SELECT session.day,
-             sum(held.value * (coalesce(after.adjusted_close / before.adjusted_close, 1) - 1)) AS pnl,
+             sum(held.value * (coalesce(after.adjusted_close / before.adjusted_close, 1)
+                               * coalesce(rate_after.close / rate_before.close, 1) - 1)) AS pnl,
              bool_and(s.newest > session.day + :patience OR session.day <= (
-               SELECT max(day) FROM prices WHERE instrument_id = held.instrument_id)) AS complete
+               -- of cash the rate, which has its days as its own
+               SELECT max(day) FROM prices WHERE instrument_id = abs(held.instrument_id))) AS complete
       FROM (
         SELECT array_agg((one->>'instrument_id')::bigint) AS ids,
-               array_agg((one->>'quantity')::numeric * (one->>'price')::numeric) AS amounts,
-               array_agg((one->>'price_day')::date) AS days
+               array_agg((one->>'quantity')::numeric * (one->>'price')::numeric
+                         * coalesce(one->>'rate', '1')::numeric) AS amounts,
+               array_agg((one->>'price_day')::date) AS days,
+               array_agg((one->>'rate_id')::bigint) AS rate_ids,
+               array_agg((one->>'rate_day')::date) AS rate_days
         FROM risk_snapshots, jsonb_array_elements(convert_from(inputs, 'UTF8')::jsonb->'positions') one
         WHERE id = s.id AND one->>'price' IS NOT NULL
-          AND coalesce(one->>'currency', s.base_currency) = s.base_currency
+          -- snapshots from before 0.4 say nothing of rates, and have no value of what is in another currency
+          AND (one->>'rate' IS NOT NULL
+               OR NOT one ? 'rate' AND coalesce(one->>'currency', s.base_currency) = s.base_currency)
       ) book
       CROSS JOIN LATERAL (
         SELECT min(next.day) AS day
@@ -77,13 +84,20 @@ _SETTLE = text(
           SELECT day FROM prices WHERE instrument_id = known.instrument_id AND day > s.as_of
           ORDER BY day LIMIT 1) next
       ) session
-      CROSS JOIN LATERAL unnest(book.ids, book.amounts, book.days) AS held (instrument_id, value, price_day)
+      CROSS JOIN LATERAL unnest(book.ids, book.amounts, book.days, book.rate_ids, book.rate_days)
+        AS held (instrument_id, value, price_day, rate_id, rate_day)
       LEFT JOIN LATERAL (
         SELECT adjusted_close FROM prices WHERE instrument_id = held.instrument_id AND day <= held.price_day
         ORDER BY day DESC LIMIT 1) before ON true
       LEFT JOIN LATERAL (
         SELECT adjusted_close FROM prices WHERE instrument_id = held.instrument_id AND day <= session.day
         ORDER BY day DESC LIMIT 1) after ON true
+      LEFT JOIN LATERAL (
+        SELECT close FROM prices WHERE instrument_id = held.rate_id AND day <= held.rate_day
+        ORDER BY day DESC LIMIT 1) rate_before ON true
+      LEFT JOIN LATERAL (
+        SELECT close FROM prices WHERE instrument_id = held.rate_id AND day <= session.day
+        ORDER BY day DESC LIMIT 1) rate_after ON true
       WHERE session.day IS NOT NULL
       GROUP BY session.day
     ) came

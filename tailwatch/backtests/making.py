@@ -15,11 +15,12 @@ from tailwatch.backtests.jobs import Job
 from tailwatch.errors import TooLittleHistoryError
 from tailwatch.market.history import load_series
 from tailwatch.measurement.holding import Holding, is_valued, market_value
-from tailwatch.measurement.inputs import holdings_of
+from tailwatch.measurement.inputs import cash_of, holdings_of
 from tailwatch.measurement.series import cut
 from tailwatch.risk import Method, PriceSeries, Sample, Status, align
 from tailwatch.risk import backtest as rolling
 from tailwatch.risk.arrays import Vector
+from tailwatch.risk.currency import in_currency, of_cash
 from tailwatch.risk.types import CONFIDENCES
 from tailwatch.risk.volatility import SEED_DAYS, VolatilityModel
 
@@ -38,6 +39,8 @@ class Loaded:
     """What a backtest rests on."""
 
     values: dict[str, float]
+    #: Base currency.
+    cash: float
     series: list[PriceSeries]
     benchmark: PriceSeries | None
     method: Method
@@ -50,15 +53,24 @@ def load(connection: Connection, job: Job) -> Loaded:
     """Read the prices of the positions that the job's snapshot had, up to its day."""
     document = orjson.loads(job.inputs)
     holdings, benchmark = holdings_of(document)
-    base_currency = document["parameters"]["base_currency"]
-    valued = [one for one in holdings if is_valued(one, base_currency)]
-    found = load_series(connection, [one.instrument_id for one in (*valued, *filter(None, [benchmark]))])
+    valued = [one for one in holdings if is_valued(one)]
+    everything = [*valued, *filter(None, [benchmark])]
+    rates = {one.rate_id for one in everything if one.rate_id is not None}
+    found = load_series(connection, list({one.instrument_id for one in everything if one.instrument_id > 0} | rates))
 
     def history(one: Holding) -> PriceSeries | None:
-        return cut(found[one.instrument_id], job.as_of) if one.instrument_id in found else None
+        local, rate = found.get(one.instrument_id), found.get(one.rate_id or 0)
+        if one.instrument_id < 0:
+            series = None if rate is None else of_cash(one.ticker, rate)
+        elif one.rate_id is None or local is None:
+            series = local
+        else:
+            series = None if rate is None else in_currency(local, rate)
+        return None if series is None else cut(series, job.as_of)
 
     return Loaded(
         values={one.ticker: float(market_value(one)) for one in valued},
+        cash=float(cash_of(document) or 0),
         series=[known for one in valued if (known := history(one)) is not None],
         benchmark=None if benchmark is None else history(benchmark),
         method=Method(document["parameters"]["method"]),
@@ -76,7 +88,7 @@ def make(loaded: Loaded) -> bytes:
     Raises:
         TooLittleHistoryError: fewer than 60 days could be tested, or the positions have no positive value.
     """
-    nav = sum(loaded.values.values())
+    nav = sum(loaded.values.values()) + loaded.cash
     if nav <= 0:
         raise TooLittleHistoryError("The positions have no positive value together: there is nothing to test.")
     sample = align(loaded.series, window=MOST_DAYS, benchmark=loaded.benchmark, model=loaded.model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -101,13 +102,13 @@ def explained(
                 "The snapshot before was made with another volatility model; what that did is among the corrections.",
             )
         )
-    restated = book_of(market.previous, currency)
+    restated = book_of(market.previous, inputs.cash_of(previous.inputs))
     explanation = explain(
         stored,
         current,
         restated=standing(restated, _sample(market, market.previous, loaded, then_window, market.benchmark), then),
-        traded=book_of(market.current, currency),
-        now=book_of(loaded.holdings, currency),
+        traded=book_of(market.current, loaded.cash),
+        now=book_of(loaded.holdings, loaded.cash),
         before=_sample(market, market.current, loaded, loaded.window, loaded.benchmark),
         after=sample,
         settings=settings,
@@ -123,9 +124,9 @@ def stored_standing(previous: Previous) -> Standing:
     return Standing(nav, NO_RISK if empty else HeadlineFigures(**amounts), previous.fractions)
 
 
-def book_of(holdings: Iterable[Holding], base_currency: str) -> Book:
-    """Return the values of the positions that have one."""
-    return Book({one.ticker: float(market_value(one)) for one in holdings if is_valued(one, base_currency)})
+def book_of(holdings: Iterable[Holding], cash: Decimal | None) -> Book:
+    """Return the values of the positions that have one, and the cash in base currency."""
+    return Book({one.ticker: float(market_value(one)) for one in holdings if is_valued(one)}, float(cash or 0))
 
 
 def _sample(
@@ -133,7 +134,7 @@ def _sample(
 ) -> Sample:
     """Return the sample of these positions as it would have been made on the day of the previous snapshot."""
     known = market.histories
-    valued = [one.instrument_id for one in holdings if is_valued(one, loaded.base_currency)]
+    valued = [one.instrument_id for one in holdings if is_valued(one)]
     return series.aligned(
         [known[each] for each in valued if each in known],
         known.get(benchmark.instrument_id) if benchmark else None,

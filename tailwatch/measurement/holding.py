@@ -1,4 +1,4 @@
-"""A position, or the benchmark, with what is known of its price."""
+"""A position, the benchmark, or cash in a foreign currency, with what is known of its price."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Final
+
+ONE: Final = Decimal(1)
 
 
 @dataclass(frozen=True)
 class Holding:
     """An open position, or the benchmark (quantity 0): its instrument and what is known of its price.
 
+    Cash in a foreign currency is a position, too: of as many units as there are, each with a price of 1. It has no
+    instrument of its own; its `instrument_id` is minus that of its exchange rate.
+
     All of it but the market revision goes into the inputs document of the snapshot.
     """
 
     instrument_id: int
     ticker: str
+    #: Of the price, as the source names it: GBp for pence.
     currency: str | None
     status: str
     status_reason: str | None
@@ -28,15 +35,29 @@ class Holding:
     price_day: date | None
     #: By kind of label, such as "sector".
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: Base currency for one unit of the price's currency; None: not known.
+    rate: Decimal | None = ONE
+    rate_day: date | None = None
+    #: The instrument of the exchange rate; None where none is needed.
+    rate_id: int | None = None
 
 
-def is_valued(holding: Holding, base_currency: str) -> bool:
-    """Say whether a position has a price in the portfolio's own currency."""
-    return holding.price is not None and (holding.currency or base_currency) == base_currency
+def is_valued(holding: Holding) -> bool:
+    """Say whether a position has a price, and a rate to the portfolio's own currency."""
+    return holding.price is not None and holding.rate is not None
 
 
 def market_value(holding: Holding) -> Decimal:
-    """Return quantity times price, signed, exact."""
-    if holding.price is None:
-        raise ValueError(f"{holding.ticker} has no price")
-    return holding.quantity * holding.price
+    """Return quantity times price in base currency, signed, exact."""
+    return holding.quantity * unit_value(holding)
+
+
+def unit_value(holding: Holding) -> Decimal:
+    """Return what one share is worth in base currency.
+
+    Raises:
+        ValueError: it has no price, or there is no rate.
+    """
+    if holding.price is None or holding.rate is None:
+        raise ValueError(f"{holding.ticker} has no price in the portfolio's currency")
+    return holding.price * holding.rate

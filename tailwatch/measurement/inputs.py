@@ -22,6 +22,7 @@ from tailwatch.measurement.holding import Holding
 
 if TYPE_CHECKING:
     from tailwatch.measurement.loading import Loaded
+    from tailwatch.measurement.series import History
 
 _SOURCES: Final = Path(risk.__file__).resolve().parent
 #: What a position's prices were stored as says nothing about the figures: their digest does.
@@ -42,15 +43,9 @@ def document(loaded: Loaded) -> dict[str, Any]:
             "confidence": plain(loaded.confidence),
         },
         "positions": [_position(holding) for holding in loaded.holdings],
+        "cash": None if loaded.cash is None else plain(loaded.cash),
         "benchmark": None if loaded.benchmark is None else _position(loaded.benchmark),
-        "histories": {
-            str(history.instrument_id): {
-                "digest": history.digest,
-                "bars": int(history.series.dates.size),
-                "last": history.series.dates[-1].astype(object),
-            }
-            for history in loaded.histories.values()
-        },
+        "histories": {str(history.instrument_id): _history(history) for history in loaded.histories.values()},
     }
 
 
@@ -70,8 +65,17 @@ def code() -> dict[str, str]:
 
 def holdings_of(content: Mapping[str, Any]) -> tuple[tuple[Holding, ...], Holding | None]:
     """Return the positions and the benchmark that a stored document names."""
-    benchmark = content["benchmark"]
-    return tuple(map(_holding, content["positions"])), None if benchmark is None else _holding(benchmark)
+    benchmark, base_currency = content["benchmark"], content["parameters"]["base_currency"]
+    return (
+        tuple(_holding(one, base_currency) for one in content["positions"]),
+        None if benchmark is None else _holding(benchmark, base_currency),
+    )
+
+
+def cash_of(content: Mapping[str, Any]) -> Decimal | None:
+    """Return the cash in base currency that a stored document names; None: cash did not count."""
+    stored = content.get("cash")
+    return None if stored is None else Decimal(stored)
 
 
 def plain(number: Decimal) -> str:
@@ -84,10 +88,28 @@ def _position(holding: Holding) -> dict[str, Any]:
     return {name: value for name, value in vars(holding).items() if name != _NOT_AN_INPUT}
 
 
-def _holding(stored: Mapping[str, Any]) -> Holding:
+def _history(history: History) -> dict[str, Any]:
+    """Return what identifies a history; for one that was converted, also what it was converted from and by."""
+    document: dict[str, Any] = {
+        "digest": history.digest,
+        "bars": int(history.series.dates.size),
+        "last": history.series.dates[-1].astype(object),
+    }
+    if history.rate is not None:
+        document["rate"] = {"instrument_id": history.rate.instrument_id, **_history(history.rate)}
+        document["local"] = None if history.local is None else _history(history.local)
+    return document
+
+
+def _holding(stored: Mapping[str, Any], base_currency: str) -> Holding:
     members = dict(stored) | {_NOT_AN_INPUT: 0, "quantity": Decimal(stored["quantity"])}
+    # Before 0.4 nothing was converted: what was in another currency had no value.
+    rate = stored["rate"] if "rate" in stored else "1" if stored["currency"] in {None, base_currency} else None
+    members["rate"] = None if rate is None else Decimal(rate)
+    for name in ("price_day", "rate_day"):
+        members[name] = None if stored.get(name) is None else date.fromisoformat(stored[name])
     if stored["price"] is not None:
-        members |= {"price": Decimal(stored["price"]), "price_day": date.fromisoformat(stored["price_day"])}
+        members["price"] = Decimal(stored["price"])
     return Holding(**members)
 
 

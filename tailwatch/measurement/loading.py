@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Engine, RowMapping, text
 
 from tailwatch.book.splits import SplitEvent, quantity_today
-from tailwatch.measurement import episodes, inputs, model, series
+from tailwatch.measurement import book, episodes, inputs, model, series
 from tailwatch.measurement import previous as snapshot_before
 from tailwatch.measurement.holding import Holding
 from tailwatch.risk import PriceSeries
@@ -30,10 +30,13 @@ class Loaded:
     covariance: str
     window: int
     confidence: Decimal
+    #: Positions, and cash in foreign currencies if cash counts.
     holdings: tuple[Holding, ...]
     benchmark: Holding | None
-    #: Price history by instrument id, for every holding (and the benchmark) that has one.
+    #: Price history in base currency by instrument id, for every holding (and the benchmark) that has one.
     histories: dict[int, series.History]
+    #: In base currency; None: cash is no part of the portfolio's value.
+    cash: Decimal | None = None
     #: The newest snapshot there is.
     previous: snapshot_before.Previous | None = None
     #: Prices in the episodes of stress, by instrument id; without them there is no stress.
@@ -45,7 +48,7 @@ class Loaded:
 _PORTFOLIO = f"""
     SELECT p.id, p.revision, p.market_revision, p.done_revision, p.trigger, p.base_currency, p.benchmark_id,
            p.risk_method, p.risk_covariance, p.risk_window, p.risk_confidence, {snapshot_before.COLUMNS},
-           {model.COLUMN}
+           {model.COLUMN}, {book.CASH_COUNTS}
     FROM portfolios p LEFT JOIN risk_snapshots s ON s.id = p.snapshot_id
     WHERE p.id = :id
     """  # noqa: S608 - a constant
@@ -56,7 +59,7 @@ _HOLDINGS = text(
     """
     WITH by_day AS (
       SELECT instrument_id, (executed_at AT TIME ZONE 'UTC')::date AS day, sum(quantity) AS quantity
-      FROM trades WHERE portfolio_id = :id GROUP BY 1, 2
+      FROM trades WHERE portfolio_id = :id AND quantity IS NOT NULL GROUP BY 1, 2
     ), held AS (
       SELECT instrument_id, array_agg(day ORDER BY day) AS days, array_agg(quantity ORDER BY day) AS quantities
       FROM by_day GROUP BY 1
@@ -108,8 +111,7 @@ def load_with(
 
 def _load(connection: Connection, portfolio: RowMapping) -> Loaded:
     loaded, _ = _positions(connection, portfolio)
-    wanted = {each: history.market_revision for each, history in loaded.histories.items()}
-    loaded = replace(loaded, episodes=episodes.load(connection, wanted))
+    loaded = replace(loaded, episodes=episodes.load(connection, loaded.histories))
     previous = snapshot_before.of_row(portfolio)
     if previous is None:
         return loaded
@@ -125,27 +127,28 @@ def _positions(
         {"id": portfolio["id"], "benchmark_id": portfolio["benchmark_id"], "beside": list(beside)},
     ).mappings()
     everything = [(row["role"], _holding(row)) for row in rows]
-    holdings = tuple(h for role, h in everything if role == "held" and h.quantity != 0)
-    benchmark = next((h for role, h in everything if role == "benchmark"), None)
-    others = tuple(h for role, h in everything if role == "beside")
-    wanted = {
-        h.instrument_id: h.market_revision
-        for h in (*holdings, *others, *filter(None, [benchmark]))
-        if h.price is not None
-    }
+    cash = book.cash(connection, portfolio["id"]) if portfolio["cash_counts"] else {}
+    base_currency = portfolio["base_currency"]
+    converted, rates = book.in_base_currency(connection, [one for _, one in everything], cash, base_currency)
+    roles = [role for role, _ in everything]
+    by_role = [*zip(roles, converted, strict=False), *(("held", one) for one in converted[len(roles) :])]
+    holdings = tuple(h for role, h in by_role if role == "held" and h.quantity != 0)
+    benchmark = next((h for role, h in by_role if role == "benchmark"), None)
+    others = tuple(h for role, h in by_role if role == "beside")
     loaded = Loaded(
         portfolio_id=portfolio["id"],
         revision=portfolio["revision"],
         market_revision=portfolio["market_revision"],
         trigger=portfolio["trigger"] if portfolio["revision"] > portfolio["done_revision"] else "prices",
-        base_currency=portfolio["base_currency"],
+        base_currency=base_currency,
         method=portfolio["risk_method"],
         covariance=portfolio["risk_covariance"],
         window=portfolio["risk_window"],
         confidence=portfolio["risk_confidence"],
         holdings=holdings,
         benchmark=benchmark,
-        histories=series.load(connection, wanted),
+        histories=series.of_holdings(connection, (*holdings, *others, *filter(None, [benchmark])), rates),
+        cash=cash.get(base_currency, Decimal(0)) if portfolio["cash_counts"] else None,
         model=model.of_column(portfolio["volatility_model"]),
     )
     return loaded, others

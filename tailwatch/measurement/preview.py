@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from tailwatch.book.exact import PRECISION
 from tailwatch.measurement import series
-from tailwatch.measurement.holding import Holding, is_valued, market_value
+from tailwatch.measurement.holding import Holding, is_valued, market_value, unit_value
 from tailwatch.measurement.inputs import plain
 from tailwatch.measurement.loading import Loaded, load_with
 from tailwatch.measurement.snapshot import market_values, risk_inputs_of, unmodelled_position
@@ -96,15 +96,25 @@ def preview(
 
 
 def _booked(prepared: Prepared, trades: Sequence[Trade]) -> Loaded:
-    """Return the portfolio with the trades in it; tickers that are not known change nothing."""
-    holdings = {one.ticker: one for one in prepared.loaded.holdings}
+    """Return the portfolio with the trades in it; tickers that are not known change nothing.
+
+    Where cash counts, they are paid for in base currency at the last price.
+    """
+    loaded = prepared.loaded
+    holdings = {one.ticker: one for one in loaded.holdings}
+    paid = Decimal(0)
     for trade in trades:
         known = holdings.get(trade.ticker) or prepared.others.get(trade.ticker)
-        if known is not None:
-            holdings[trade.ticker] = replace(known, quantity=known.quantity + trade.quantity)
-    # In the order in which the database gives them, as the figures' last bits depend on it.
-    kept = sorted((one for one in holdings.values() if one.quantity != 0), key=lambda one: one.ticker)
-    return replace(prepared.loaded, holdings=tuple(kept))
+        if known is None:
+            continue
+        holdings[trade.ticker] = replace(known, quantity=known.quantity + trade.quantity)
+        if is_valued(known):
+            paid += trade.quantity * unit_value(known)
+    # In the order in which the database gives them, as the figures' last bits depend on it: cash comes last.
+    kept = sorted(
+        (one for one in holdings.values() if one.quantity != 0), key=lambda one: (one.instrument_id < 0, one.ticker)
+    )
+    return replace(loaded, holdings=tuple(kept), cash=None if loaded.cash is None else loaded.cash - paid)
 
 
 def _measured(loaded: Loaded, today: date) -> tuple[RiskInputs, RiskReport]:
@@ -135,12 +145,13 @@ class _Search:
         self._prepared = prepared
         self._loaded_after = after
         self._currency = before.base_currency
+        self._pays = before.cash is not None
         self._settings = inputs.settings
         self._report_after = report
         everything = {one.ticker: one for one in (*before.holdings, *prepared.others.values())}
         if before.benchmark is not None:
             everything.setdefault(before.benchmark.ticker, before.benchmark)
-        self._known = {ticker: one for ticker, one in everything.items() if is_valued(one, self._currency)}
+        self._known = {ticker: one for ticker, one in everything.items() if is_valued(one)}
         histories = before.histories
         benchmark = before.benchmark
         self._sample: Sample = series.aligned(
@@ -156,7 +167,7 @@ class _Search:
     def _values(self, loaded: Loaded) -> Vector:
         values = np.zeros(len(self._sample.tickers))
         for one in loaded.holdings:
-            if one.ticker in self._sample.index and is_valued(one, self._currency):
+            if one.ticker in self._sample.index and is_valued(one):
                 values[self._sample.index[one.ticker]] = float(market_value(one))
         return values
 
@@ -165,8 +176,8 @@ class _Search:
         changes = np.zeros((len(trades), len(self._sample.tickers)))
         for row, trade in enumerate(trades):
             if trade.ticker in self._sample.index:
-                price = self._known[trade.ticker].price
-                changes[row, self._sample.index[trade.ticker]] = float(trade.quantity * (price or 0))
+                value = trade.quantity * unit_value(self._known[trade.ticker])
+                changes[row, self._sample.index[trade.ticker]] = float(value)
         figures = None
         if self._sample.tickers:
             figures = amounts(with_trades(self._sample, self._before, changes, self._settings))["var_95_1d"]
@@ -197,7 +208,7 @@ class _Search:
         known = held or self._prepared.others.get(ticker)
         if known is None:
             return Status.UNKNOWN, "No prices of it are stored yet; they are fetched when a trade in it is booked."
-        if is_valued(known, self._currency):
+        if is_valued(known):
             return Status.EXCLUDED, "It has no price history."
         unmodelled = unmodelled_position(known, self._currency)
         return unmodelled.status, unmodelled.reason
@@ -214,14 +225,14 @@ class _Search:
             "trade_quantity": None,
             "reached": None,
         }
-        price = self._known[limit.ticker].price if column is not None else None
-        if column is None or price is None:
+        if column is None:
             _, reason = self._standing(limit.ticker)
             return found | {"message": f"{limit.ticker} cannot be sized: {reason}"}
+        price = unit_value(self._known[limit.ticker])
         value = float(wanted * price)
         held = self._after.copy()
         held[column] -= value
-        nav = self._report_after.nav - value
+        nav = self._report_after.nav - (0.0 if self._pays else value)
         if nav <= 0:
             return found | {
                 "message": "Without this trade the portfolio has no positive value to hold a limit against."
@@ -236,6 +247,7 @@ class _Search:
             figure=limit.figure,
             limit=limit.value,
             settings=self._settings,
+            pays=self._pays,
         )
         found["reached"] = sized.figure
         if sized.value is not None:
@@ -247,7 +259,7 @@ class _Search:
                     exposures = held[None, :].copy()
                     exposures[0, column] += value
                     figures = amounts(headline_figures(self._sample, exposures, self._settings))
-                    return float(figures[limit.figure][0]) / (nav + value)
+                    return float(figures[limit.figure][0]) / (nav if self._pays else nav + value)
 
                 trade_quantity, found["reached"] = _rounded(sized, price, limit.value, of_nav)
             position = self._held(limit.ticker) - wanted + trade_quantity
@@ -268,9 +280,7 @@ class _Search:
         if found is None:
             return None
         ticker = self._sample.tickers[found.column]
-        price = self._known[ticker].price
-        if price is None:
-            return None
+        price = unit_value(self._known[ticker])
         quantity = _quantity(found.value, price)
         report = self._report_after
         share = None if report.fractions.es_975_1d is None else 1 / report.nav

@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, RowMapping, text
 
+from tailwatch.book.currencies import major
 from tailwatch.book.splits import SplitEvent, split_adjusted
 from tailwatch.measurement import inputs, series
-from tailwatch.measurement.holding import Holding
+from tailwatch.measurement.holding import ONE, Holding
 from tailwatch.risk.results import HeadlineFigures
 
 #: What of it is read along with the portfolio, under these names; the portfolio is `p`.
@@ -95,19 +96,29 @@ def with_market(
         return previous
     then, benchmark = inputs.holdings_of(previous.inputs)
     everything = {one.instrument_id: one for one in (*then, *holdings, *filter(None, [benchmark]))}
-    found = connection.execute(_THEN, {"ids": list(everything), "day": previous.as_of}).mappings()
+    ids = {*everything, *(one.rate_id for one in everything.values() if one.rate_id is not None)}
+    found = connection.execute(_THEN, {"ids": list(ids), "day": previous.as_of}).mappings()
     rows = {row["id"]: row for row in found}
     days = [row["day"] for row in rows.values() if row["day"] is not None]
     day = previous.as_of or max(days, default=None)
     if day is None:
         return previous
-    wanted = {each: row["market_revision"] for each, row in rows.items() if row["has_prices"]}
+    rates = {one.rate_id for one in everything.values()}
+    with_history = [
+        replace(one, price=ONE, market_revision=rows[each]["market_revision"] if each in rows else 0)
+        for each, one in everything.items()
+        if each < 0 or (each in rows and rows[each]["has_prices"])
+    ]
     market = Market(
         day=day,
-        previous=tuple(_then(one, rows.get(one.instrument_id), in_today_s_shares=False) for one in then),
-        current=tuple(_then(one, rows.get(one.instrument_id), in_today_s_shares=True) for one in holdings),
+        previous=tuple(_then(one, rows, in_today_s_shares=False) for one in then),
+        current=tuple(_then(one, rows, in_today_s_shares=True) for one in holdings),
         benchmark=benchmark,
-        histories=series.load(connection, wanted),
+        histories=series.of_holdings(
+            connection,
+            with_history,
+            {each: row["market_revision"] for each, row in rows.items() if each in rates and row["has_prices"]},
+        ),
     )
     return replace(previous, market=market)
 
@@ -131,6 +142,7 @@ def _prices(content: Mapping[str, Any]) -> dict[int, tuple[object, ...]]:
             None if one["price"] is None else Decimal(one["price"]),
             str(one["price_day"]),
             one["currency"],
+            None if one.get("rate") is None else Decimal(one["rate"]),
             _digest(content, one["instrument_id"]),
         )
         for one in held
@@ -159,12 +171,29 @@ _THEN = text(
 )
 
 
-def _then(holding: Holding, row: RowMapping | None, *, in_today_s_shares: bool) -> Holding:
-    """Return the position at the price of that day, which is in today's shares, whatever was split since."""
+def _then(holding: Holding, rows: Mapping[int, RowMapping], *, in_today_s_shares: bool) -> Holding:
+    """Return the position at that day's price, which is of today's shares whatever was split since, and rate."""
+    rate, rate_day = holding.rate, None
+    if holding.rate_id is not None:
+        then = rows.get(holding.rate_id)
+        close = None if then is None else then["close"]
+        rate = None if close is None else close * major(holding.currency or "")[1]
+        rate_day = None if then is None else then["day"]
+    if holding.instrument_id < 0:
+        return replace(holding, rate=rate, rate_day=rate_day, price_day=rate_day)
+    row = rows.get(holding.instrument_id)
     if row is None:
         return replace(holding, price=None, price_day=None)
     quantity = holding.quantity
     if not in_today_s_shares and holding.price_day is not None:
         splits = [SplitEvent(*one) for one in zip(row["split_days"] or (), row["ratios"] or (), strict=True)]
         quantity = split_adjusted(quantity, holding.price_day, splits)
-    return replace(holding, quantity=quantity, price=row["close"], price_day=row["day"], currency=row["currency"])
+    return replace(
+        holding,
+        quantity=quantity,
+        price=row["close"],
+        price_day=row["day"],
+        currency=row["currency"],
+        rate=rate,
+        rate_day=rate_day,
+    )

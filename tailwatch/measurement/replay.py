@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date
 from decimal import Decimal
@@ -17,7 +17,7 @@ from tailwatch.errors import NotReplayableError
 from tailwatch.market.history import load_series
 from tailwatch.measurement import inputs, model, snapshot
 from tailwatch.measurement.loading import Loaded
-from tailwatch.measurement.series import History, cut, digest_of
+from tailwatch.measurement.series import History, converted, cut, digest_of
 from tailwatch.risk import PriceSeries
 from tailwatch.risk.explain import FIGURES
 from tailwatch.risk.volatility import VolatilityModel
@@ -95,24 +95,56 @@ def replay(connection: Connection, snapshot_id: int) -> Replay:
 def _histories(connection: Connection, document: Mapping[str, Any]) -> tuple[dict[int, History], list[Cause]]:
     """Return the histories cut to what they were, and those that are not what they were."""
     wanted = {int(each): kept for each, kept in document["histories"].items()}
-    held = [*document["positions"], *filter(None, [document["benchmark"]])]
-    tickers = {one["instrument_id"]: one["ticker"] for one in held}
-    found = load_series(connection, list(wanted), _ALL)
-    histories, causes = {}, []
-    for each, kept in wanted.items():
+    stored = _stored(wanted)
+    found = load_series(connection, list(stored), _ALL)
+    holdings, benchmark = inputs.holdings_of(document)
+    held = {one.instrument_id: one for one in (*holdings, *filter(None, [benchmark]))}
+    tickers = _tickers(connection, stored) | {each: one.ticker for each, one in held.items()}
+    raw, causes = {}, []
+    for each, kept in stored.items():
         if each not in found:
             causes.append(Cause("prices", f"There are no prices of {tickers[each]} any more."))
             continue
-        series = _newest(cut(found[each], date.fromisoformat(kept["last"])), kept["bars"])
-        digest = digest_of(series)
-        if digest != kept["digest"]:
+        raw[each] = _as_it_was(each, found[each], kept)
+        if raw[each].digest != kept["digest"]:
             causes.append(
                 Cause("prices", f"The prices of {tickers[each]} up to {kept['last']} are not what they were.")
             )
-        # Samples are cached by it: other prices are another revision.
-        revision = int(hashlib.sha256(digest.encode()).hexdigest()[:12], 16)
-        histories[each] = History(each, revision, series, digest)
+    histories = {}
+    for each, kept in wanted.items():
+        rate = raw.get(kept["rate"]["instrument_id"]) if "rate" in kept else None
+        history = raw.get(each) if "rate" not in kept else None
+        if rate is not None:
+            history = converted(held[each], raw.get(each), rate)
+        if history is not None:
+            histories[each] = history
     return histories, causes
+
+
+def _stored(wanted: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """Return what the document says of each stored history: of what was converted, of prices and of rates."""
+    stored: dict[int, Mapping[str, Any]] = {}
+    for each, kept in wanted.items():
+        if "rate" not in kept:
+            stored[each] = kept
+            continue
+        stored[kept["rate"]["instrument_id"]] = kept["rate"]
+        if kept["local"] is not None:
+            stored[each] = kept["local"]
+    return stored
+
+
+def _tickers(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    rows = connection.execute(text("SELECT id, ticker FROM instruments WHERE id = ANY(:ids)"), {"ids": list(ids)})
+    return {row.id: row.ticker for row in rows}
+
+
+def _as_it_was(instrument_id: int, series: PriceSeries, kept: Mapping[str, Any]) -> History:
+    """Return what was stored of a history, as far as today's goes."""
+    then = _newest(cut(series, date.fromisoformat(kept["last"])), kept["bars"])
+    digest = digest_of(then)
+    # Samples are cached by it: other prices are another version.
+    return History(instrument_id, (int(hashlib.sha256(digest.encode()).hexdigest()[:12], 16),), then, digest)
 
 
 def _newest(series: PriceSeries, bars: int) -> PriceSeries:
@@ -135,6 +167,7 @@ def _loaded(row: RowMapping, document: Mapping[str, Any], histories: dict[int, H
         holdings=holdings,
         benchmark=benchmark,
         histories=histories,
+        cash=inputs.cash_of(document),
         model=VolatilityModel.of(document["coefficients"]),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from tailwatch.book.currencies import major
 from tailwatch.market.instruments import LABEL_KINDS
 from tailwatch.measurement import explaining, inputs, series, stressing
 from tailwatch.measurement.holding import Holding, is_valued, market_value
@@ -39,7 +40,8 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
     values = market_values(loaded)
     risk_inputs = risk_inputs_of(loaded, values, now.date())
     report = measure(risk_inputs)
-    nav = sum(values.values(), Decimal(0))
+    cash = loaded.cash or Decimal(0)
+    nav = sum(values.values(), cash)
     gross = sum(map(abs, values.values()), Decimal(0))
     headline = asdict(report.fractions)
     document = inputs.canonical(inputs.document(loaded))
@@ -61,7 +63,7 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
     holdings = {h.ticker: h for h in loaded.holdings}
     body["positions"] = [p | exact_figures(holdings[p["ticker"]], values) for p in body["positions"]]
     # The exact figures and identities take the place of the report's floats.
-    body |= columns | {"nav": plain(nav), "gross": plain(gross), "cash": "0"}
+    body |= columns | {"nav": plain(nav), "gross": plain(gross), "cash": plain(cash)}
     standing = Standing(report.nav, report.amounts if values else NO_RISK, report.fractions)
     return columns | {
         "positions": len(loaded.holdings),
@@ -75,12 +77,12 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
 
 def market_values(loaded: Loaded) -> dict[str, Decimal]:
     """Return the exact signed market value, by ticker, of each position that has one."""
-    return {h.ticker: market_value(h) for h in loaded.holdings if is_valued(h, loaded.base_currency)}
+    return {h.ticker: market_value(h) for h in loaded.holdings if is_valued(h)}
 
 
 def newest_price_day(loaded: Loaded) -> date | None:
     """Return the day of the newest price that goes in; None without any."""
-    days = (h.price_day for h in loaded.holdings if is_valued(h, loaded.base_currency))
+    days = (h.price_day for h in loaded.holdings if is_valued(h))
     return max(filter(None, days), default=None)
 
 
@@ -105,8 +107,9 @@ def risk_inputs_of(loaded: Loaded, values: Mapping[str, Decimal], today: date) -
         settings=RiskSettings(
             Method(loaded.method), float(loaded.confidence) / 100, CovarianceEstimator(loaded.covariance)
         ),
+        cash=float(loaded.cash or 0),
         unmodelled=[unmodelled_position(h, loaded.base_currency) for h in loaded.holdings if h.ticker not in values],
-        currencies={h.ticker: h.currency or loaded.base_currency for h in loaded.holdings},
+        currencies={h.ticker: major(h.currency or loaded.base_currency)[0] for h in loaded.holdings},
         labels={
             kind: {h.ticker: h.labels[kind] for h in loaded.holdings if kind in h.labels} for kind in LABEL_KINDS
         },
@@ -116,11 +119,13 @@ def risk_inputs_of(loaded: Loaded, values: Mapping[str, Decimal], today: date) -
 def unmodelled_position(holding: Holding, base_currency: str) -> UnmodelledPosition:
     """Say why a position without a usable price is not in the figures."""
     if holding.price is not None:
+        rate = f"The exchange rate from {major(holding.currency or base_currency)[0]} to {base_currency}"
+        if holding.rate_id is None or (holding.instrument_id < 0 and holding.status == "pending"):
+            return UnmodelledPosition(holding.ticker, Status.PENDING, f"{rate} is being fetched.")
         return UnmodelledPosition(
             holding.ticker,
             Status.EXCLUDED,
-            f"Its prices are in {holding.currency}, the portfolio is in {base_currency}; "
-            "other currencies are not converted yet.",
+            f"{rate} is not known; the page of prices says why.",
         )
     if holding.status == "unknown":
         reason = holding.status_reason or "No price source knows this ticker."
@@ -136,6 +141,8 @@ def exact_figures(holding: Holding, values: dict[str, Decimal]) -> dict[str, Any
     value = values.get(holding.ticker)
     return {
         "quantity": plain(holding.quantity),
+        "currency": holding.currency,
+        "rate": None if holding.rate is None else plain(holding.rate),
         "price": None if holding.price is None else plain(holding.price),
         "price_date": holding.price_day,
         "price_source": holding.source,

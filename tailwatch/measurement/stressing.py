@@ -22,15 +22,11 @@ def answer(loaded: Loaded, inputs: RiskInputs, report: RiskReport) -> bytes:
         inputs: That it was measured from.
         report: Its measurement.
     """
-    held = {one.ticker: (one.instrument_id, one.market_revision) for one in loaded.holdings}
-    benchmark = loaded.benchmark
-    known = loaded.episodes or {}
+    held = {one.ticker: loaded.histories.get(one.instrument_id) for one in loaded.holdings}
     returns = episodes.returns_of(
-        [held[ticker] for ticker in inputs.sample.tickers],
-        None
-        if benchmark is None or benchmark.instrument_id not in known
-        else (benchmark.instrument_id, benchmark.market_revision),
-        known,
+        [history for ticker in inputs.sample.tickers if (history := held[ticker]) is not None],
+        loaded.histories.get(loaded.benchmark.instrument_id) if loaded.benchmark else None,
+        loaded.episodes or {},
     )
     content = to_json_dict(stress(inputs, report, returns))
     return orjson.dumps({"as_of": inputs.as_of, "base_currency": loaded.base_currency, "nav": report.nav, **content})

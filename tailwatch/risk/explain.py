@@ -6,7 +6,7 @@ what the steps before it changed, and a cause's part is what its step adds:
 1. corrections: the previous positions, at the previous day's prices and on the history up to that day, as both are
    known today. Restated prices, and prices that arrived since, stand here.
 2. trades: today's quantities and settings, still at the previous day's prices and scenarios.
-3. prices: today's market values, on the previous day's scenarios.
+3. prices: today's market values, prices and exchange rates, on the previous day's scenarios.
 4. volatility: each instrument's scenarios at its new volatility: the old standardised scenarios times σ_now.
 5. correlation: the new scenarios. What moves here is how the instruments move together, and the shape of tails.
 
@@ -66,14 +66,16 @@ class Book:
 
     Attributes:
         values: Signed market value by ticker, base currency.
+        cash: Base currency.
     """
 
     values: Mapping[str, float]
+    cash: float = 0.0
 
     @property
     def nav(self) -> float:
-        """Sum of the values."""
-        return math.fsum(self.values.values())
+        """Sum of the values, and cash."""
+        return math.fsum([*self.values.values(), self.cash])
 
     @property
     def is_fraction_usable(self) -> bool:

@@ -1,7 +1,7 @@
 """What if: trades, and the size of one that keeps to a limit, by full revaluation on the sample's scenarios.
 
 Nothing here is an approximation by derivatives: every figure is that of the portfolio with the trade in it. A trade
-changes net asset value by its own value, because a book without cash pays for nothing.
+changes net asset value by its own value where the book has no cash and pays for nothing, and not at all where it has.
 
 Profit and loss is linear in what is held: with u units of currency more of one instrument it is p + u·r on every day.
 So a search over sizes looks at two columns, and never again at the rest of the portfolio.
@@ -90,6 +90,7 @@ def size_to_limit(
     figure: Figure,
     limit: float,
     settings: RiskSettings,
+    pays: bool = False,
 ) -> Sized:
     """Return the size of a trade in one instrument that keeps a figure within `limit`.
 
@@ -106,13 +107,15 @@ def size_to_limit(
         figure: Which.
         limit: The largest fraction of NAV allowed.
         settings: Of the portfolio.
+        pays: Whether the trade is paid for in cash that is part of NAV.
     """
     line = _Line(sample, held, column, settings)
     before = float(held[column])
 
     def of_nav(values: Vector) -> Vector:
         found = amounts(line.figures(values))[figure]
-        worth, exposed = nav + values, gross - abs(before) + np.abs(before + values)
+        worth = np.full(values.size, nav) if pays else nav + values
+        exposed = gross - abs(before) + np.abs(before + values)
         usable = (worth > 0) & (exposed <= LARGEST_LEVERAGE * worth)
         fractions: Vector = np.divide(found, worth, out=np.full(values.size, np.inf), where=usable)
         return fractions

@@ -9,7 +9,8 @@ from sqlalchemy import Engine, text
 from tailwatch.db import migrate
 from tailwatch.db.models import metadata
 
-FILL = """
+#: Of version 0002, and of now.
+FILL_THEN = """
 INSERT INTO users (email) VALUES ('ada@example.org');
 INSERT INTO instruments (ticker) VALUES ('AAPL');
 INSERT INTO portfolios (user_id, name, revision) SELECT id, 'Main', 1 FROM users;
@@ -22,6 +23,10 @@ INSERT INTO risk_snapshots (portfolio_id, revision, market_revision, trigger, du
   SELECT id, 1, 0, 'trade', 1, 'historical', 'USD', 1, 1, 1, 0, '', '{}' FROM portfolios;
 UPDATE portfolios SET snapshot_id = (SELECT id FROM risk_snapshots), done_revision = 1;
 """
+_TYPED = {"instrument_id, quantity": "instrument_id, type, quantity", "i.id, 0.12": "i.id, 'buy', 0.12"}
+FILL = FILL_THEN
+for _then, _now in _TYPED.items():
+    FILL = FILL.replace(_then, _now)
 
 
 def test_the_migrated_schema_is_the_model(engine: Engine) -> None:
@@ -56,7 +61,7 @@ def test_down_and_up_again_on_data(empty_engine: Engine) -> None:
 def test_portfolios_keep_the_method_that_they_have(empty_engine: Engine) -> None:
     migrate.upgrade(empty_engine, "0002")
     with empty_engine.begin() as connection:
-        connection.execute(text(FILL))
+        connection.execute(text(FILL_THEN))
         connection.execute(text("UPDATE portfolios SET revision = 2"))
     migrate.upgrade(empty_engine)
     with empty_engine.begin() as connection:
@@ -74,3 +79,28 @@ def test_portfolios_keep_the_method_that_they_have(empty_engine: Engine) -> None
     migrate.downgrade(empty_engine, "0002")
     with empty_engine.connect() as connection:
         assert set(connection.scalars(text("SELECT risk_method FROM portfolios"))) == {"covariance"}
+
+
+def test_trades_of_before_are_purchases_and_sales(empty_engine: Engine) -> None:
+    migrate.upgrade(empty_engine, "0003")
+    with empty_engine.begin() as connection:
+        connection.execute(text(FILL_THEN))
+        connection.execute(
+            text(
+                "INSERT INTO trades (portfolio_id, instrument_id, quantity, price, currency, executed_at) "
+                "SELECT portfolio_id, instrument_id, -1, 2, 'USD', '2022-07-01T20:00Z' FROM trades"
+            )
+        )
+    migrate.upgrade(empty_engine)
+    with empty_engine.begin() as connection:
+        assert connection.scalars(text("SELECT type FROM trades ORDER BY id")).all() == ["buy", "sell"]
+        connection.execute(
+            text(
+                "INSERT INTO trades (portfolio_id, type, amount, currency, executed_at) "
+                "SELECT id, 'deposit', 100, 'USD', '2022-07-01T20:00Z' FROM portfolios"
+            )
+        )
+    # The version before has no place for cash; trades of shares stay.
+    migrate.downgrade(empty_engine, "0003")
+    with empty_engine.connect() as connection:
+        assert connection.scalars(text("SELECT quantity::float8 FROM trades ORDER BY id")).all() == [0.123456789, -1]

@@ -35,6 +35,7 @@ def portfolio(engine: Engine) -> Portfolio:
         session.add(
             Trade(
                 portfolio_id=portfolio.id,
+                type="buy",
                 instrument_id=instrument.id,
                 quantity=Decimal(3),
                 price=Decimal("12.5"),

@@ -18,7 +18,7 @@ from tailwatch.db import migrate, schema
 from tailwatch.db.session import sqlalchemy_url
 from tailwatch.embedded import programs
 from tailwatch.embedded.environment import ROOT
-from tests.integration.test_migrations import FILL
+from tests.integration.test_migrations import FILL_THEN
 from tests.support.servers import Servers
 
 CLI = (sys.executable, "-m", "tailwatch.cli")
@@ -101,7 +101,7 @@ def test_an_upgrade_shows_backs_up_and_migrates(
     older = create_engine(sqlalchemy_url(url))
     migrate.upgrade(older, "0001")
     with older.begin() as connection:
-        connection.execute(text(FILL))
+        connection.execute(text(FILL_THEN))
     variables = environment | {"DATABASE_URL": url, "BACKUP_DIR": str(tmp_path)}
 
     shown = run((*CLI, "upgrade", "--notes"), variables)

@@ -57,6 +57,7 @@ def book(engine: Engine, portfolio_id: int, quantity: str = "1", note: str | Non
         session.add(
             Trade(
                 portfolio_id=portfolio_id,
+                type="sell" if quantity.startswith("-") else "buy",
                 instrument_id=instrument.id,
                 quantity=Decimal(quantity),
                 price=Decimal("0.0000000001"),

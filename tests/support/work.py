@@ -37,6 +37,7 @@ def book(engine: Engine, portfolio_id: int, ticker: str, quantity: str) -> int:
         session.add(
             Trade(
                 portfolio_id=portfolio_id,
+                type="sell" if quantity.startswith("-") else "buy",
                 instrument_id=instrument.id,
                 quantity=Decimal(quantity),
                 price=Decimal(100),

@@ -1,0 +1,96 @@
+"""Cash and currencies of a portfolio: what is not a position in an instrument, and what turns prices into base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal, localcontext
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from tailwatch.book.currencies import major
+from tailwatch.book.exact import PRECISION
+from tailwatch.market import rates
+from tailwatch.measurement.holding import ONE, Holding
+
+#: Whether cash is part of a portfolio's value: for the SELECT list of a query whose portfolio is `p`.
+CASH_COUNTS: Final = """
+    p.cash_tracking = 'on' OR p.cash_tracking = 'auto' AND EXISTS (
+      SELECT FROM trades t WHERE t.portfolio_id = p.id AND t.type IN ('deposit', 'withdrawal')) AS cash_counts
+"""
+
+# As `tailwatch.book.entries.Entry.cash` has it, entry by entry; a test holds the two together.
+_CASH = text(
+    """
+    SELECT currency, sum(
+      CASE WHEN type IN ('transfer_in', 'transfer_out') THEN 0
+           WHEN quantity IS NOT NULL THEN -quantity * price
+           WHEN type IN ('withdrawal', 'fee', 'tax') THEN -amount
+           ELSE amount END - fee - tax) AS amount
+    FROM trades WHERE portfolio_id = :id GROUP BY currency ORDER BY currency
+    """
+)
+
+
+def cash(connection: Connection, portfolio_id: int) -> dict[str, Decimal]:
+    """Return the cash of a portfolio by currency; negative where more was paid than was there."""
+    return {row.currency: row.amount for row in connection.execute(_CASH, {"id": portfolio_id})}
+
+
+def in_base_currency(
+    connection: Connection, holdings: Sequence[Holding], money: Mapping[str, Decimal], base_currency: str
+) -> tuple[list[Holding], dict[int, int]]:
+    """Return the holdings with their rates, and after them one for the cash in each foreign currency.
+
+    Args:
+        connection: Sees the instant at which the holdings were read.
+        holdings: Without rates.
+        money: Of `cash`; empty where cash does not count.
+        base_currency: Of the portfolio.
+
+    Returns:
+        They, and the market revision of every exchange rate that they name, by its instrument id.
+    """
+    units = [major(one.currency or base_currency) for one in holdings]
+    foreign = {currency for currency, amount in money.items() if amount and currency != base_currency}
+    needed = {currency for currency, _ in units if currency != base_currency} | foreign
+    if not needed:
+        # Most portfolios; one in pence of its own pounds needs no rate either.
+        return [
+            replace(one, rate=unit) if unit != 1 else one for one, (_, unit) in zip(holdings, units, strict=True)
+        ], {}
+    known = rates.newest(connection, sorted(needed), base_currency)
+    converted = [
+        replace(one, rate=unit) if currency == base_currency else _at_rate(one, unit, known.get(currency))
+        for one, (currency, unit) in zip(holdings, units, strict=True)
+    ]
+    converted += [_cash_holding(each, money[each], known.get(each)) for each in sorted(foreign)]
+    return converted, {one.instrument_id: one.market_revision for one in known.values() if one.rate is not None}
+
+
+def _at_rate(holding: Holding, unit: Decimal, rate: rates.NewestRate | None) -> Holding:
+    if rate is None or rate.rate is None:
+        return replace(holding, rate=None, rate_id=rate.instrument_id if rate else None)
+    with localcontext(prec=PRECISION):
+        return replace(holding, rate=unit * rate.rate, rate_day=rate.day, rate_id=rate.instrument_id)
+
+
+def _cash_holding(currency: str, amount: Decimal, rate: rates.NewestRate | None) -> Holding:
+    return Holding(
+        # Before anybody has asked for the rate there is no id; such a position has no value, and no history either.
+        instrument_id=-rate.instrument_id if rate else 0,
+        ticker=f"CASH-{currency}",
+        currency=currency,
+        status=rate.status if rate else "pending",
+        status_reason=rate.reason if rate else None,
+        source=rate.source if rate else None,
+        market_revision=rate.market_revision if rate else 0,
+        quantity=amount,
+        price=ONE,
+        price_day=rate.day if rate else None,
+        labels={"asset_class": "Cash"},
+        rate=rate.rate if rate else None,
+        rate_day=rate.day if rate else None,
+        rate_id=rate.instrument_id if rate else None,
+    )

@@ -1,0 +1,50 @@
+"""Made-up instruments with seeded prices, stored as a fetch leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import numpy as np
+from sqlalchemy import Engine, text
+
+from tailwatch import refresh
+from tailwatch.db.session import transaction
+from tailwatch.market.instruments import ensure_instruments
+
+LAST: date = date(2022, 12, 28)
+
+
+def weekdays(count: int, last: date = LAST) -> list[date]:
+    """Return the `count` weekdays up to `last`."""
+    days = np.busday_offset(last, np.arange(1 - count, 1), roll="backward")
+    return [day.astype(object) for day in days]
+
+
+def walk(seed: int, count: int, start: float, volatility: float = 0.012, places: int = 4) -> list[Decimal]:
+    """Return a seeded random walk of prices, rounded as a source would."""
+    moves = np.random.default_rng(seed).standard_t(5, count) * volatility * 0.77
+    return [round(Decimal(float(price)), places) for price in start * np.exp(np.cumsum(moves))]
+
+
+def store(engine: Engine, ticker: str, currency: str, days: Sequence[date], closes: Sequence[Decimal]) -> int:
+    """Store a history, nothing of which is due for a fetch any more; return the instrument's id."""
+    with transaction(engine) as session:
+        instrument = ensure_instruments(session, [ticker])[ticker]
+        instrument.currency, instrument.status, instrument.source = currency, "ok", "made up"
+        instrument.next_fetch_at = None
+        session.flush()
+        session.execute(
+            text(
+                "INSERT INTO prices (instrument_id, day, close, adjusted_close, source, fetched_at) "
+                "VALUES (:id, :day, :close, :close, 'made up', :now) "
+                "ON CONFLICT (instrument_id, day) DO UPDATE SET close = :close, adjusted_close = :close"
+            ),
+            [
+                {"id": instrument.id, "day": day, "close": close, "now": datetime.now(UTC)}
+                for day, close in zip(days, closes, strict=True)
+            ],
+        )
+        refresh.raise_market_revision(session, [instrument.id])
+        return instrument.id
