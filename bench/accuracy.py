@@ -38,7 +38,8 @@ from tailwatch.risk.backtest.summary import mean
 from tailwatch.risk.coefficients import default_model
 from tailwatch.risk.fit import fit, observe
 from tailwatch.risk.scenarios import SCENARIO_DAYS
-from tailwatch.risk.volatility import SEED_DAYS, VolatilityModel, ewma_variance_path
+from tailwatch.risk.averages import SEED_DAYS
+from tailwatch.risk.volatility import VolatilityModel, ewma_variance_path
 
 SAMPLE: Final = ROOT / "tailwatch" / "market" / "data" / "us20_adjclose_1990_2022.csv.gz"
 #: A column of it that is no stock.

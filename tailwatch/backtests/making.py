@@ -15,14 +15,16 @@ from tailwatch.backtests.jobs import Job
 from tailwatch.errors import TooLittleHistoryError
 from tailwatch.market.history import load_series
 from tailwatch.measurement.holding import Holding, is_valued, market_value
-from tailwatch.measurement.inputs import cash_of, holdings_of
+from tailwatch.measurement.inputs import cash_of, holdings_of, model_of
 from tailwatch.measurement.series import cut
 from tailwatch.risk import Method, PriceSeries, Sample, Status, align
 from tailwatch.risk import backtest as rolling
 from tailwatch.risk.arrays import Vector
+from tailwatch.risk.averages import SEED_DAYS
+from tailwatch.risk.backtest.filtered import variance_path
 from tailwatch.risk.currency import in_currency, of_cash
 from tailwatch.risk.types import CONFIDENCES
-from tailwatch.risk.volatility import SEED_DAYS, VolatilityModel
+from tailwatch.risk.volatility import VolatilityModel
 
 #: Returns that are loaded at most: some ten years.
 MOST_DAYS: Final = 2500
@@ -53,10 +55,12 @@ def load(connection: Connection, job: Job) -> Loaded:
     """Read the prices of the positions that the job's snapshot had, up to its day."""
     document = orjson.loads(job.inputs)
     holdings, benchmark = holdings_of(document)
+    model = model_of(document)
     valued = [one for one in holdings if is_valued(one)]
     everything = [*valued, *filter(None, [benchmark])]
     rates = {one.rate_id for one in everything if one.rate_id is not None}
-    found = load_series(connection, list({one.instrument_id for one in everything if one.instrument_id > 0} | rates))
+    wanted = {one.instrument_id for one in everything if one.instrument_id > 0} | rates
+    found = load_series(connection, list(wanted), with_ranges=model.measure == "range")
 
     def history(one: Holding) -> PriceSeries | None:
         local, rate = found.get(one.instrument_id), found.get(one.rate_id or 0)
@@ -75,7 +79,7 @@ def load(connection: Connection, job: Job) -> Loaded:
         benchmark=None if benchmark is None else history(benchmark),
         method=Method(document["parameters"]["method"]),
         window=document["parameters"]["window"],
-        model=VolatilityModel.of(document["coefficients"]),
+        model=model,
         left_out=tuple(one.ticker for one in holdings if one not in valued),
     )
 
@@ -99,6 +103,7 @@ def make(loaded: Loaded) -> bytes:
             f"The positions have {days} daily returns together; a backtest needs {start + FEWEST_DAYS}."
         )
     weights = np.array([[loaded.values[ticker] / nav for ticker in sample.tickers]])
+    variances = variance_path(sample.returns, market=_market(sample), model=loaded.model, ranges=sample.ranges)
     methods: dict[str, Any] = {}
     series: dict[str, Any] = {}
     for method in Method:
@@ -108,8 +113,7 @@ def make(loaded: Loaded) -> bytes:
             method,
             start=start,
             window=loaded.window,
-            model=loaded.model,
-            market=_market(sample),
+            variances=variances,
         )
         methods[method.value] = rolling.to_json_dict(rolling.score(forecasts)[0])
         if method is loaded.method:

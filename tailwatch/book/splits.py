@@ -40,6 +40,8 @@ def quantity_today(lots: Iterable[tuple[date, Decimal]], splits: Sequence[SplitE
     the end only: 10 and 5 bought and 15 sold before a 1:7 reverse split are nothing, and not a billionth of a share.
     """
     with localcontext(prec=PRECISION):
+        if not splits:
+            return to_stored_places(sum((quantity for _, quantity in lots), ZERO))
         # What was traded before the same splits is scaled together, so that it cancels out exactly.
         alike: dict[tuple[SplitEvent, ...], Decimal] = {}
         for day, quantity in lots:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tailwatch.cli.model_report import Comparison
     from tailwatch.measurement.universe import Universe
     from tailwatch.risk.arrays import Vector
-    from tailwatch.risk.volatility import VolatilityModel
+    from tailwatch.risk.volatility import Measure, VolatilityModel
 
 model = typer.Typer(
     help="The volatility model that scales the scenarios of the filtered method.", no_args_is_help=True
@@ -25,6 +25,8 @@ model = typer.Typer(
 #: Days at the end that are held out of the first fit: a quarter of all, and no fewer than that.
 HELD_OUT_SHARE: Final = 0.25
 FEWEST_HELD_OUT: Final = 250
+#: Share of the returns that must come with open, high and low for a model of them to be tried.
+ENOUGH_RANGES: Final = 0.5
 
 
 @model.command("show")
@@ -70,7 +72,8 @@ def fit(
     Coefficients learned from the days up to --until are scored on the days
     after it, beside those in use. What is written with --out is then learned
     from all days; `tailwatch model use FILE` puts it in use. The same prices
-    give the same coefficients every time.
+    give the same coefficients every time. Where open, high and low are stored,
+    a model of the days' ranges is tried too, and taken if it forecast better.
     """
     remarks = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
@@ -137,23 +140,36 @@ def compare(
     Raises:
         TailwatchError: there is too little to learn from or to compare on.
     """
-    from tailwatch.cli.model_report import Comparison
+    from tailwatch.cli.model_report import Comparison, mean_loss
     from tailwatch.risk import fit as fitting
     from tailwatch.risk.backtest.models import compare as score
 
     start = _first_held_out(universe, until)
-    observed = fitting.observe(universe.returns, market)
-    past = fitting.fit(observed.between(0, start))
-    whole = fitting.fit(observed, _provenance(universe, observed.instruments, source))
-    before, after = score(universe.returns, [in_use, past.model], start=start, market=market)
+    measures: list[Measure] = ["squares"]
+    if universe.share_with_ranges >= ENOUGH_RANGES:
+        measures.append("range")
+    observed = {
+        each: fitting.observe(universe.returns, market, universe.ranges if each == "range" else None)
+        for each in measures
+    }
+    past = {each: fitting.fit(observed[each].between(0, start), measure=each).model for each in measures}
+    before, *after = score(
+        universe.returns, [in_use, *past.values()], start=start, market=market, ranges=universe.ranges
+    )
+    scores = dict(zip(measures, after, strict=True))
+    # Ranges are looked at only where that is shown to forecast better.
+    best = min(measures, key=lambda each: mean_loss(scores[each]))
+    instruments = observed[best].instruments
+    whole = fitting.fit(observed[best], _provenance(universe, instruments, source), best)
     return Comparison(
         in_use=in_use,
-        past=past.model,
+        past=past[best],
         new=whole.model,
-        instruments=observed.instruments,
+        instruments=instruments,
         learned=(universe.days[0], universe.days[start - 1]),
         held_out=(universe.days[start], universe.days[-1]),
-        scores=(before, after),
+        scores=(before, scores[best]),
+        by_measure=scores,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from tailwatch.risk.volatility import DOWNSIDE_SPANS, SQUARE_SPANS
 if TYPE_CHECKING:
     from tailwatch.measurement.model import Choice
     from tailwatch.risk.backtest.models import HeldOut
-    from tailwatch.risk.volatility import VolatilityModel
+    from tailwatch.risk.volatility import Measure, VolatilityModel
 
 #: What each coefficient is the weight of, in their order.
 TERMS: Final = (
@@ -49,6 +50,8 @@ class Comparison:
     learned: tuple[str, str]
     held_out: tuple[str, str]
     scores: tuple[HeldOut, HeldOut]
+    #: Of what was learned by squared returns and, where that could be tried, by the days' ranges; the better is new.
+    by_measure: Mapping[Measure, HeldOut] = field(default_factory=dict)
 
 
 def show_choice(choice: Choice) -> None:
@@ -62,6 +65,8 @@ def show_choice(choice: Choice) -> None:
         console.print(f"{name}: {text}", markup=False)
     since = "" if choice.chosen_at is None else f", since {choice.chosen_at:%Y-%m-%d %H:%M %Z}"
     whose = "the coefficients that Tailwatch comes with" if choice.shipped else "coefficients of your own"
+    if choice.model.measure == "range":
+        console.print("The instruments' own past is measured by the days' ranges where open, high and low are known.")
     console.print(f"In use: {whose}{since}. Digest: {choice.model.digest}", markup=False)
 
 
@@ -80,13 +85,27 @@ def show_comparison(comparison: Comparison) -> None:
         style="dim",
     )
     console.print(_coefficients(comparison))
+    if len(comparison.by_measure) > 1:
+        console.print(measures_compared(comparison), markup=False)
     console.print(verdict(comparison), markup=False)
+
+
+def mean_loss(scores: HeldOut) -> float:
+    """Return pinball loss over that of the model in use, the mean of the levels; 1 where none is known."""
+    ratios = [ratio for ratio in scores.loss_ratios if ratio is not None]
+    return sum(ratios) / len(ratios) if ratios else 1.0
+
+
+def measures_compared(comparison: Comparison) -> str:
+    """Return one sentence on whether open, high and low help."""
+    squares, ranges = (mean_loss(comparison.by_measure[each]) - 1 for each in ("squares", "range"))
+    chosen = "they are used" if comparison.new.measure == "range" else "they are not used"
+    return f"With open, high and low: {ranges:+.2%} loss; by squared returns alone: {squares:+.2%}. So {chosen}."
 
 
 def verdict(comparison: Comparison) -> str:
     """Return one sentence on whether the new coefficients forecast better."""
-    ratios = [ratio for ratio in comparison.scores[1].loss_ratios if ratio is not None]
-    change = sum(ratios) / len(ratios) - 1 if ratios else 0.0
+    change = mean_loss(comparison.scores[1]) - 1
     if abs(change) < _NO_DIFFERENCE:
         found = f"Out of sample the new coefficients forecast as well as those in use ({change:+.2%} loss)"
     elif change < 0:

@@ -188,9 +188,9 @@ def _portfolios(prices: Prices, weights: Path | None, market: str | None) -> Por
 def _start(prices: Prices, wanted: str | None, remarks: Console) -> int:
     """Return the price row of the first day to score: the one asked for, or the default that fits the file."""
     from tailwatch.risk import DEFAULT_WINDOW
+    from tailwatch.risk.averages import SEED_DAYS
     from tailwatch.risk.backtest import EARLIEST_START
     from tailwatch.risk.scenarios import SCENARIO_DAYS
-    from tailwatch.risk.volatility import SEED_DAYS
 
     days = len(prices.labels) - 1
     full = SEED_DAYS + SCENARIO_DAYS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Row, text
 
 from tailwatch.risk import PriceSeries
+from tailwatch.risk.ranges import range_variances
 
 #: More sessions than any window and its warm-up ask for.
 MOST_SESSIONS: Final = 2600
@@ -54,11 +56,45 @@ _DAYS: Final = np.dtype([("length", ">i4"), ("value", ">i4")])
 _CLOSES: Final = np.dtype([("length", ">i4"), ("value", ">f8")])
 
 
+# What a day's range is made of; NaN where the source did not give it.
+_RANGES = text(
+    """
+    SELECT i.id, array_send(newest.opens) AS opens, array_send(newest.highs) AS highs,
+           array_send(newest.lows) AS lows, array_send(newest.closes) AS closes,
+           array_send(newest.adjusted) AS adjusted
+    FROM instruments i
+    CROSS JOIN LATERAL (
+      SELECT array_agg(coalesce(open::float8, 'NaN')) AS opens, array_agg(coalesce(high::float8, 'NaN')) AS highs,
+             array_agg(coalesce(low::float8, 'NaN')) AS lows, array_agg(close::float8) AS closes,
+             array_agg(adjusted_close::float8) AS adjusted
+      FROM (SELECT * FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT :most) bars
+    ) newest
+    WHERE i.id = ANY(:ids) AND newest.opens IS NOT NULL
+    """
+)
+
+
 def load_series(
-    connection: Connection, instrument_ids: Collection[int], most: int = MOST_SESSIONS
+    connection: Connection, instrument_ids: Collection[int], most: int = MOST_SESSIONS, *, with_ranges: bool = False
 ) -> dict[int, PriceSeries]:
-    """Return the newest `most` stored adjusted closes of each instrument that has any, by id, oldest first."""
-    return _read(connection.execute(_SERIES, {"ids": list(instrument_ids), "most": most}))
+    """Return the newest `most` stored adjusted closes of each instrument that has any, by id, oldest first.
+
+    Args:
+        connection: To read from.
+        instrument_ids: Which.
+        most: Sessions of each.
+        with_ranges: Whether the variances of the days' ranges are wanted, for a volatility model that looks at them.
+    """
+    found = _read(connection.execute(_SERIES, {"ids": list(instrument_ids), "most": most}))
+    if not with_ranges:
+        return found
+    for row in connection.execute(_RANGES, {"ids": list(found), "most": most}):
+        opens, highs, lows, closes, adjusted = (
+            _reversed(sent, _CLOSES).astype(np.float64)
+            for sent in (row.opens, row.highs, row.lows, row.closes, row.adjusted)
+        )
+        found[row.id] = replace(found[row.id], ranges=range_variances(opens, highs, lows, closes, adjusted))
+    return found
 
 
 def load_between(

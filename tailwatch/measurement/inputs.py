@@ -19,6 +19,7 @@ import orjson
 
 from tailwatch import __version__, risk
 from tailwatch.measurement.holding import Holding
+from tailwatch.risk.volatility import VolatilityModel
 
 if TYPE_CHECKING:
     from tailwatch.measurement.loading import Loaded
@@ -35,6 +36,7 @@ def document(loaded: Loaded) -> dict[str, Any]:
         "code": code(),
         "model": loaded.model.digest,
         "coefficients": loaded.model.coefficients,
+        "measure": loaded.model.measure,
         "parameters": {
             "base_currency": loaded.base_currency,
             "method": loaded.method,
@@ -70,6 +72,11 @@ def holdings_of(content: Mapping[str, Any]) -> tuple[tuple[Holding, ...], Holdin
         tuple(_holding(one, base_currency) for one in content["positions"]),
         None if benchmark is None else _holding(benchmark, base_currency),
     )
+
+
+def model_of(content: Mapping[str, Any]) -> VolatilityModel:
+    """Return the volatility model that a stored document names."""
+    return VolatilityModel.of(content["coefficients"], measure=content.get("measure", "squares"))
 
 
 def cash_of(content: Mapping[str, Any]) -> Decimal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, text
 
@@ -41,6 +42,8 @@ class Loaded:
     previous: snapshot_before.Previous | None = None
     #: Prices in the episodes of stress, by instrument id; without them there is no stress.
     episodes: dict[int, PriceSeries | None] | None = None
+    #: That of `inputs.document`, where it was needed already.
+    document: dict[str, Any] = field(default_factory=dict)
     #: The volatility model that scales the scenarios.
     model: VolatilityModel = field(default_factory=default_model)
 
@@ -115,7 +118,8 @@ def _load(connection: Connection, portfolio: RowMapping) -> Loaded:
     previous = snapshot_before.of_row(portfolio)
     if previous is None:
         return loaded
-    known = snapshot_before.with_market(connection, previous, inputs.document(loaded), loaded.holdings)
+    loaded = replace(loaded, document=inputs.document(loaded))
+    known = snapshot_before.with_market(connection, previous, loaded.document, loaded.holdings, loaded.model)
     return replace(loaded, previous=known)
 
 
@@ -135,6 +139,7 @@ def _positions(
     holdings = tuple(h for role, h in by_role if role == "held" and h.quantity != 0)
     benchmark = next((h for role, h in by_role if role == "benchmark"), None)
     others = tuple(h for role, h in by_role if role == "beside")
+    volatility_model = model.of_column(portfolio["volatility_model"])
     loaded = Loaded(
         portfolio_id=portfolio["id"],
         revision=portfolio["revision"],
@@ -147,9 +152,14 @@ def _positions(
         confidence=portfolio["risk_confidence"],
         holdings=holdings,
         benchmark=benchmark,
-        histories=series.of_holdings(connection, (*holdings, *others, *filter(None, [benchmark])), rates),
+        histories=series.of_holdings(
+            connection,
+            (*holdings, *others, *filter(None, [benchmark])),
+            rates,
+            volatility_model,
+        ),
         cash=cash.get(base_currency, Decimal(0)) if portfolio["cash_counts"] else None,
-        model=model.of_column(portfolio["volatility_model"]),
+        model=volatility_model,
     )
     return loaded, others
 

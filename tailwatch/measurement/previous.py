@@ -16,6 +16,7 @@ from tailwatch.book.splits import SplitEvent, split_adjusted
 from tailwatch.measurement import inputs, series
 from tailwatch.measurement.holding import ONE, Holding
 from tailwatch.risk.results import HeadlineFigures
+from tailwatch.risk.volatility import VolatilityModel
 
 #: What of it is read along with the portfolio, under these names; the portfolio is `p`.
 COLUMNS = """
@@ -82,7 +83,11 @@ def of_row(row: RowMapping) -> Previous | None:
 
 
 def with_market(
-    connection: Connection, previous: Previous, current: Mapping[str, Any], holdings: tuple[Holding, ...]
+    connection: Connection,
+    previous: Previous,
+    current: Mapping[str, Any],
+    holdings: tuple[Holding, ...],
+    model: VolatilityModel,
 ) -> Previous:
     """Return it with its day as known today, if anything but positions and settings is not what it was.
 
@@ -91,6 +96,7 @@ def with_market(
         previous: Without market.
         current: The inputs document of now.
         holdings: Today's positions.
+        model: Today's.
     """
     if previous.inputs is None or is_same_market(previous.inputs, current):
         return previous
@@ -118,6 +124,7 @@ def with_market(
             connection,
             with_history,
             {each: row["market_revision"] for each, row in rows.items() if each in rates and row["has_prices"]},
+            model,
         ),
     )
     return replace(previous, market=market)

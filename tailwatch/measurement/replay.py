@@ -96,7 +96,8 @@ def _histories(connection: Connection, document: Mapping[str, Any]) -> tuple[dic
     """Return the histories cut to what they were, and those that are not what they were."""
     wanted = {int(each): kept for each, kept in document["histories"].items()}
     stored = _stored(wanted)
-    found = load_series(connection, list(stored), _ALL)
+    ranges = inputs.model_of(document).measure == "range"
+    found = load_series(connection, list(stored), _ALL, with_ranges=ranges)
     holdings, benchmark = inputs.holdings_of(document)
     held = {one.instrument_id: one for one in (*holdings, *filter(None, [benchmark]))}
     tickers = _tickers(connection, stored) | {each: one.ticker for each, one in held.items()}
@@ -148,7 +149,12 @@ def _as_it_was(instrument_id: int, series: PriceSeries, kept: Mapping[str, Any])
 
 
 def _newest(series: PriceSeries, bars: int) -> PriceSeries:
-    return PriceSeries(series.ticker, series.dates[-bars:], series.closes[-bars:])
+    ranges = None
+    if series.ranges is not None:
+        ranges = series.ranges[-bars:].copy()
+        # Of the first day that was read nobody knew the night before.
+        ranges[:1] = np.nan
+    return PriceSeries(series.ticker, series.dates[-bars:], series.closes[-bars:], ranges)
 
 
 def _loaded(row: RowMapping, document: Mapping[str, Any], histories: dict[int, History]) -> Loaded:
@@ -168,7 +174,7 @@ def _loaded(row: RowMapping, document: Mapping[str, Any], histories: dict[int, H
         benchmark=benchmark,
         histories=histories,
         cash=inputs.cash_of(document),
-        model=VolatilityModel.of(document["coefficients"]),
+        model=inputs.model_of(document),
     )
 
 

@@ -59,7 +59,7 @@ _samples: Kept[tuple[object, ...], Sample] = Kept(_SAMPLE_BYTES, _weight)
 
 
 def of_holdings(
-    connection: Connection, holdings: Iterable[Holding], rate_revisions: Mapping[int, int]
+    connection: Connection, holdings: Iterable[Holding], rate_revisions: Mapping[int, int], model: VolatilityModel
 ) -> dict[int, History]:
     """Return the history of each of these that has one, in base currency, by `Holding.instrument_id`.
 
@@ -67,10 +67,11 @@ def of_holdings(
         connection: Must see the same instant at which the revisions were read.
         holdings: Positions and benchmark.
         rate_revisions: The market revision of every exchange rate that they name.
+        model: Of the volatility; decides whether the ranges of the days are read, too.
     """
     known = [one for one in holdings if one.price is not None]
     wanted = {one.instrument_id: one.market_revision for one in known if one.instrument_id > 0}
-    raw = load(connection, wanted | dict(rate_revisions))
+    raw = load(connection, wanted | dict(rate_revisions), with_ranges=model.measure == "range")
     found = {}
     for one in known:
         local = raw.get(one.instrument_id)
@@ -84,12 +85,16 @@ def of_holdings(
     return found
 
 
-def load(connection: Connection, wanted: Mapping[int, int]) -> dict[int, History]:
+def load(connection: Connection, wanted: Mapping[int, int], *, with_ranges: bool = False) -> dict[int, History]:
     """Return the stored history of each instrument in `wanted` (id → market revision), read only where it is new."""
-    known = {key[0]: _histories[key] for key in wanted.items() if key in _histories}
+    known = {}
+    for each, revision in wanted.items():
+        kept = _histories.get((each, revision))
+        if kept is not None and (kept.series.ranges is not None or not with_ranges):
+            known[each] = kept
     missing = [instrument_id for instrument_id in wanted if instrument_id not in known]
     if missing:
-        for instrument_id, series in load_series(connection, missing).items():
+        for instrument_id, series in load_series(connection, missing, with_ranges=with_ranges).items():
             history = History(instrument_id, (wanted[instrument_id],), series, digest_of(series))
             known[instrument_id] = _histories.keep((instrument_id, wanted[instrument_id]), history)
     return known
@@ -118,8 +123,9 @@ def converted(holding: Holding, local: History | None, rate: History) -> History
 
 
 def digest_of(series: PriceSeries) -> str:
-    """Return the SHA-256 of days and prices."""
-    return hashlib.sha256(series.dates.tobytes() + series.closes.tobytes()).hexdigest()
+    """Return the SHA-256 of days, prices and, where there are any, ranges."""
+    ranges = b"" if series.ranges is None else series.ranges.tobytes()
+    return hashlib.sha256(series.dates.tobytes() + series.closes.tobytes() + ranges).hexdigest()
 
 
 def aligned(
@@ -167,4 +173,5 @@ def cut(series: PriceSeries, until: date | None) -> PriceSeries:
     if until is None:
         return series
     end = int(np.searchsorted(series.dates, np.datetime64(until, "D"), side="right"))
-    return PriceSeries(series.ticker, series.dates[:end], series.closes[:end])
+    ranges = None if series.ranges is None else series.ranges[:end]
+    return PriceSeries(series.ticker, series.dates[:end], series.closes[:end], ranges)

@@ -44,7 +44,7 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
     nav = sum(values.values(), cash)
     gross = sum(map(abs, values.values()), Decimal(0))
     headline = asdict(report.fractions)
-    document = inputs.canonical(inputs.document(loaded))
+    document = inputs.canonical(loaded.document or inputs.document(loaded))
     columns: dict[str, Any] = {
         "portfolio_id": loaded.portfolio_id,
         "revision": loaded.revision,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from tailwatch.market.history import load_series
 from tailwatch.risk import PriceSeries
-from tailwatch.risk.arrays import Flags, Indices, Matrix
+from tailwatch.risk.arrays import Days, Flags, Indices, Matrix
 from tailwatch.risk.fit import FEWEST_RETURNS
 from tailwatch.risk.returns import CARRY_LIMIT, LARGEST_RATIO
 
@@ -39,17 +39,27 @@ class Universe:
         names: (N,) tickers.
         days: (T,) day that each return ends on, ISO.
         returns: (T, N) simple returns; NaN where an instrument has none.
+        ranges: (T, N) variances of the days from open, high and low; NaN where not known. None: of no day.
     """
 
     names: tuple[str, ...]
     days: tuple[str, ...]
     returns: Matrix
+    ranges: Matrix | None = None
+
+    @property
+    def share_with_ranges(self) -> float:
+        """Share of the returns beside which the day's range is known."""
+        known = np.isfinite(self.returns)
+        if self.ranges is None or not known.any():
+            return 0.0
+        return float(np.count_nonzero(known & np.isfinite(self.ranges)) / np.count_nonzero(known))
 
 
 def load(connection: Connection) -> Universe:
     """Return every stored instrument with a history that is long enough, indices aside."""
     wanted = connection.execute(_LONG_ENOUGH, {"fewest": FEWEST_RETURNS}).scalars().all()
-    found = load_series(connection, wanted, _ALL)
+    found = load_series(connection, wanted, _ALL, with_ranges=True)
     return side_by_side([found[each] for each in wanted if each in found])
 
 
@@ -71,7 +81,24 @@ def side_by_side(series: Sequence[PriceSeries]) -> Universe:
     closes = _carried(np.where(closes > 0, closes, np.nan), sessions)
     ratios = (closes[:, 1:] / closes[:, :-1]).T
     returns = np.where((ratios < LARGEST_RATIO) & (ratios > 1 / LARGEST_RATIO), ratios - 1, np.nan)
-    return Universe(tuple(one.ticker for one in series), tuple(days[sessions][1:].astype(str).tolist()), returns)
+    return Universe(
+        tuple(one.ticker for one in series),
+        tuple(days[sessions][1:].astype(str).tolist()),
+        returns,
+        _ranges(series, days, sessions),
+    )
+
+
+def _ranges(series: Sequence[PriceSeries], days: Days, sessions: Flags) -> Matrix | None:
+    """Return (T, N) the ranges of the days on which the sessions' returns end."""
+    if all(one.ranges is None for one in series):
+        return None
+    found = np.full((days.size, len(series)), np.nan)
+    for column, one in enumerate(series):
+        if one.ranges is not None:
+            found[np.searchsorted(days, one.dates), column] = one.ranges
+    kept: Matrix = found[sessions][1:]
+    return kept
 
 
 def _carried(closes: Matrix, sessions: Flags) -> Matrix:

@@ -26,10 +26,11 @@ def from_json(document: str) -> VolatilityModel:
     try:
         content: Any = json.loads(document)
         groups = {name: tuple(float(value) for value in content[name]) for name in ("squares", "downside", "market")}
+        measure = content.get("measure", "squares")
         provenance = {str(name): str(value) for name, value in content.get("provenance", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidModelError(f"This is no volatility model: {type(error).__name__}: {error}.") from error
-    return VolatilityModel(**groups, provenance=provenance)
+    return VolatilityModel(**groups, provenance=provenance, measure=measure)
 
 
 def to_json(model: VolatilityModel) -> str:
@@ -38,6 +39,7 @@ def to_json(model: VolatilityModel) -> str:
         "squares": model.squares,
         "downside": model.downside,
         "market": model.market,
+        "measure": model.measure,
         "provenance": dict(model.provenance),
     }
     return json.dumps(content, indent=2) + "\n"

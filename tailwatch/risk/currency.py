@@ -27,6 +27,7 @@ def in_currency(prices: PriceSeries, rates: PriceSeries) -> PriceSeries:
         known &= (prices.dates - rates.dates[places]).astype(np.int64) <= RATE_CARRY_DAYS
     else:
         return PriceSeries(prices.ticker, prices.dates[:0], prices.closes[:0])
+    # What the day's range was in the other currency nobody knows.
     return PriceSeries(prices.ticker, prices.dates[known], prices.closes[known] * rates.closes[places[known]])
 
 

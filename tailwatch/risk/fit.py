@@ -17,14 +17,8 @@ import numpy as np
 
 from tailwatch.errors import TooLittleHistoryError
 from tailwatch.risk.arrays import Indices, Matrix, Vector
-from tailwatch.risk.volatility import (
-    DOWNSIDE_SPANS,
-    LONG_SPAN,
-    SEED_DAYS,
-    SQUARE_SPANS,
-    VolatilityModel,
-    features,
-)
+from tailwatch.risk.averages import SEED_DAYS
+from tailwatch.risk.volatility import DOWNSIDE_SPANS, LONG_SPAN, SQUARE_SPANS, Measure, VolatilityModel, features
 
 #: Degrees of freedom of the Student-t.
 DEGREES_OF_FREEDOM: Final = 6
@@ -81,7 +75,7 @@ class Fit:
     instruments: int
 
 
-def observe(returns: Matrix, market: Vector | None = None) -> Observations:
+def observe(returns: Matrix, market: Vector | None = None, ranges: Matrix | None = None) -> Observations:
     """Return what coefficients can be learned from: all days that have 250 before them.
 
     Of each instrument the longest run without a missing return counts; one of fewer than 750 returns, or of a price
@@ -90,6 +84,7 @@ def observe(returns: Matrix, market: Vector | None = None) -> Observations:
     Args:
         returns: (T, N) simple daily returns, newest last; NaN where an instrument has none.
         market: (T,) returns of the market; by default the mean of all instruments that have one on the day.
+        ranges: (T, N) variances of the days, for a model that measures by range; NaN where not known.
 
     Raises:
         TooLittleHistoryError: no instrument has enough of them.
@@ -103,7 +98,8 @@ def observe(returns: Matrix, market: Vector | None = None) -> Observations:
     for (first, end), some in groupby(runs, key=lambda one: one[0]):
         # One at a time: the ten terms of many instruments at once would not fit into the memory.
         for _, column in some:
-            part = _observe_one(returns[first:end, column], market[first:end], every)
+            own = None if ranges is None else ranges[first:end, column]
+            part = _observe_one(returns[first:end, column], market[first:end], every, own)
             instruments += part[0].size > 0
             parts.append((part[0] + first, *part[1:]))
     if not instruments:
@@ -122,12 +118,13 @@ def mean_market(returns: Matrix) -> Vector:
     return mean
 
 
-def fit(observations: Observations, provenance: Mapping[str, str] | None = None) -> Fit:
+def fit(observations: Observations, provenance: Mapping[str, str] | None = None, measure: Measure = "squares") -> Fit:
     """Return the non-negative coefficients under which the observations are most likely.
 
     Args:
         observations: Of `observe`.
         provenance: What to write into the model.
+        measure: What they were observed by.
 
     Raises:
         TooLittleHistoryError: there is no observation.
@@ -146,7 +143,7 @@ def fit(observations: Observations, provenance: Mapping[str, str] | None = None)
         bounds=[(0.0, None)] * size,
         options={"ftol": _TOLERANCE, "gtol": 1e-9, "maxiter": 1000, "maxfun": 5000},
     )
-    model = VolatilityModel.of([round(float(value), _DIGITS) for value in found.x], provenance)
+    model = VolatilityModel.of([round(float(value), _DIGITS) for value in found.x], provenance, measure)
     return Fit(model, log_likelihood(model, observations), observations.days.size, observations.instruments)
 
 
@@ -173,10 +170,13 @@ def loss_and_gradient(coefficients: Vector, observations: Observations) -> tuple
     return float(losses.mean()) + constant, slopes @ observations.terms / losses.size
 
 
-def _observe_one(returns: Vector, market: Vector, every: int) -> tuple[Indices, Matrix, Vector]:
+def _observe_one(
+    returns: Vector, market: Vector, every: int, ranges: Vector | None
+) -> tuple[Indices, Matrix, Vector]:
     """Return days, terms and squares of one instrument, in units of its long-run variance."""
     days = np.arange(SEED_DAYS, len(returns), every)
-    terms = np.column_stack([term[days, 0] for term in features(returns[:, None], market)])
+    own = None if ranges is None else ranges[:, None]
+    terms = np.column_stack([term[days, 0] for term in features(returns[:, None], market, own)])
     long_run = terms[:, _LONG]
     moving = long_run > 0
     days, terms, long_run = days[moving], terms[moving], long_run[moving]

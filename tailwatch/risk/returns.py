@@ -85,6 +85,7 @@ def align(
     kept = np.flatnonzero(own[: len(priced)] >= MINIMUM_OBSERVATIONS).tolist()
     tickers = tuple(priced[row].ticker for row in kept)
     history = np.asfortranarray(grid.returns[kept].T)
+    ranges = _ranges([priced[row] for row in kept], grid.sessions, grid.own[kept].T)
     known = grid.known[kept].T
     aligned_market = None
     if market is not None and own[-1] >= MINIMUM_OBSERVATIONS:
@@ -114,8 +115,9 @@ def align(
         window,
         aligned_market,
         benchmark_reason,
-        scenarios_of(history, average, model or default_model()),
+        scenarios_of(history, average, model or default_model(), ranges=ranges),
         described[1],
+        None if ranges is None else ranges[inside],
     )
 
 
@@ -125,13 +127,15 @@ class _Priced(NamedTuple):
     ticker: str
     dates: Days
     closes: Vector
+    ranges: Vector | None = None
 
 
 def _priced(series: PriceSeries) -> _Priced:
     usable = (series.closes > 1 / _LARGEST_PRICE) & (series.closes < _LARGEST_PRICE)  # False for NaN, too
     if usable.all():
-        return _Priced(series.ticker, series.dates, series.closes)
-    return _Priced(series.ticker, series.dates[usable], series.closes[usable])
+        return _Priced(series.ticker, series.dates, series.closes, series.ranges)
+    ranges = None if series.ranges is None else series.ranges[usable]
+    return _Priced(series.ticker, series.dates[usable], series.closes[usable], ranges)
 
 
 def _sessions(dates: list[Days], market: _Priced | None, window: int) -> Days:
@@ -195,6 +199,27 @@ def _grid(series: Sequence[_Priced], sessions: Days, depth: int) -> _Grid:
     known &= (ratios < LARGEST_RATIO) & (ratios > 1 / LARGEST_RATIO)
     returns = np.where(known, ratios - 1, 0.0)
     return _Grid(sessions, returns, known, known & fresh[:, 1:], priced[:, 1:] & ~fresh[:, 1:])
+
+
+def _ranges(series: Sequence[_Priced], sessions: Days, own: Flags) -> Matrix | None:
+    """Return (T, M) the variances that the series have of their days; NaN of days whose return is not their own.
+
+    A range says something of the return from the session before alone: a day after a gap has none.
+    """
+    if all(one.ranges is None for one in series):
+        return None
+    found = np.full(own.shape, np.nan)
+    for column, one in enumerate(series):
+        if one.ranges is None:
+            continue
+        slots = np.searchsorted(sessions, one.dates)
+        inside = slots < sessions.size
+        inside[inside] = sessions[slots[inside]] == one.dates[inside]
+        # A session's return stands one row before its price.
+        places = slots[inside] - 1
+        found[places[places >= 0], column] = one.ranges[inside][places >= 0]
+    found[~own] = np.nan
+    return found
 
 
 def _market(columns: Matrix, known: Flags, grid: _Grid | None) -> Vector:

@@ -8,14 +8,9 @@ from typing import Final
 import numpy as np
 
 from tailwatch.risk.arrays import Matrix, Vector
+from tailwatch.risk.averages import SEED_DAYS
 from tailwatch.risk.covariance import NO_MOVEMENT
-from tailwatch.risk.volatility import (
-    FALLBACK_DECAY,
-    SEED_DAYS,
-    VolatilityModel,
-    conditional_variances,
-    ewma_variance_path,
-)
+from tailwatch.risk.volatility import FALLBACK_DECAY, VolatilityModel, conditional_variances, ewma_variance_path
 
 #: Days of scenarios of the filtered method.
 SCENARIO_DAYS: Final = 1000
@@ -36,8 +31,17 @@ class Scenarios:
     fallback: str | None = None
 
 
-def scenarios_of(history: Matrix, market: Vector, model: VolatilityModel, *, days: int = SCENARIO_DAYS) -> Scenarios:
+def scenarios_of(
+    history: Matrix,
+    market: Vector,
+    model: VolatilityModel,
+    *,
+    ranges: Matrix | None = None,
+    days: int = SCENARIO_DAYS,
+) -> Scenarios:
     """Return the scenarios for the day after (H, M) returns, given the (H,) market returns of the model.
+
+    What the model makes of (H, M) `ranges` is in `conditional_variances`.
 
     With fewer than 250 days, which is what the model's averages start from, one exponential average (λ = 0.94)
     scales them. The days that the averages start from are scaled by their common mean.
@@ -49,7 +53,7 @@ def scenarios_of(history: Matrix, market: Vector, model: VolatilityModel, *, day
             f"average (λ = {FALLBACK_DECAY}) takes its place."
         )
     else:
-        variances, fallback = conditional_variances(history, market, model), None
+        variances, fallback = conditional_variances(history, market, model, ranges), None
     return Scenarios(scaled_returns(history, variances, days=days), np.sqrt(variances[-1]), fallback)
 
 

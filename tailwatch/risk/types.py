@@ -70,6 +70,8 @@ class PriceSeries:
         dates: (n,) datetime64[D], strictly rising.
         closes: (n,) float64, adjusted for splits and dividends. A value that is not a positive number counts as
             missing on that day.
+        ranges: (n,) variance of each day from its open, high and low (`tailwatch.risk.ranges`), NaN where not known;
+            None: of no day.
 
     Raises:
         InvalidPriceSeriesError: the arrays differ in length, or the dates do not rise.
@@ -78,8 +80,13 @@ class PriceSeries:
     ticker: str
     dates: Days
     closes: Vector
+    ranges: Vector | None = None
 
     def __post_init__(self) -> None:
+        if self.ranges is not None and self.ranges.shape != self.dates.shape:
+            raise InvalidPriceSeriesError(
+                f"{self.ticker}: {self.dates.size} dates and {self.ranges.size} ranges do not belong together."
+            )
         if self.dates.ndim != 1 or self.dates.shape != self.closes.shape:
             raise InvalidPriceSeriesError(
                 f"{self.ticker}: {self.dates.size} dates and {self.closes.size} prices do not belong together."
@@ -147,6 +154,7 @@ class Sample:
         benchmark_reason: Why `benchmark` is None although one was given.
         given_scenarios: Volatility-scaled scenarios made of more history than the window; None: of `returns`.
         scenario_instruments: What became of every series in the days of those scenarios; empty: as `instruments`.
+        ranges: (T, M) variance of each day from its open, high and low, NaN where not known; None: of no day.
     """
 
     tickers: tuple[str, ...]
@@ -158,6 +166,7 @@ class Sample:
     benchmark_reason: str | None = None
     given_scenarios: Scenarios | None = None
     scenario_instruments: tuple[AlignedInstrument, ...] = ()
+    ranges: Matrix | None = None
 
     @cached_property
     def scenarios(self) -> Scenarios:

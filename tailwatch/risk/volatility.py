@@ -11,25 +11,25 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from tailwatch.errors import InvalidModelError
 from tailwatch.risk.arrays import Matrix, Vector
+from tailwatch.risk.averages import exponential_averages
+from tailwatch.risk.ranges import measures
 
 #: Centres of mass, in days, of the exponential averages of squared returns, and of those of squared falls.
 SQUARE_SPANS: Final = (1, 5, 22, 66, 250, 750)
 DOWNSIDE_SPANS: Final = (1, 8)
 #: The long average that the market term is scaled by.
 LONG_SPAN: Final = 750
-#: An average starts from the mean of that many values; forecasts before that day rest on what came later.
-SEED_DAYS: Final = 250
 #: Decay of the plain exponential average that stands in where history is too short for the model.
 FALLBACK_DECAY: Final = 0.94
 
-#: Rows of one step of the recursion: a triangular product instead of that many steps in Python.
-_BLOCK: Final = 64
+#: What stands for the variance of a past day.
+Measure = Literal["squares", "range"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class VolatilityModel:
         downside: Of the averages of r² on falling days over `DOWNSIDE_SPANS`.
         market: Of the market's falls over `DOWNSIDE_SPANS`, scaled to the instrument's own long-run variance.
         provenance: How they were found: data, dates, method. Changes no figure.
+        measure: What the averages of an instrument's own past are made of: squared returns, or where open, high and
+            low are known, the variance of the night and of the day's range (`tailwatch.risk.ranges`).
 
     Raises:
         InvalidModelError: a coefficient is missing, negative or not finite, or all of them are zero.
@@ -50,6 +52,7 @@ class VolatilityModel:
     downside: tuple[float, ...]
     market: tuple[float, ...]
     provenance: Mapping[str, str] = field(default_factory=dict, compare=False)
+    measure: Measure = "squares"
 
     def __post_init__(self) -> None:
         lengths = (len(self.squares), len(self.downside), len(self.market))
@@ -58,12 +61,19 @@ class VolatilityModel:
                 f"A volatility model has {len(SQUARE_SPANS)} + {len(DOWNSIDE_SPANS)} + {len(DOWNSIDE_SPANS)} "
                 f"coefficients, not {' + '.join(map(str, lengths))}."
             )
+        if self.measure not in {"squares", "range"}:
+            raise InvalidModelError(f"A volatility model measures by squares or range, not by {self.measure}.")
         values = np.array(self.coefficients)
         if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
             raise InvalidModelError("The coefficients of a volatility model are non-negative and not all zero.")
 
     @classmethod
-    def of(cls, coefficients: Sequence[float], provenance: Mapping[str, str] | None = None) -> VolatilityModel:
+    def of(
+        cls,
+        coefficients: Sequence[float],
+        provenance: Mapping[str, str] | None = None,
+        measure: Measure = "squares",
+    ) -> VolatilityModel:
         """Return the model of ten coefficients in the order of `features`.
 
         Raises:
@@ -75,6 +85,7 @@ class VolatilityModel:
             tuple(coefficients[squares : squares + falls]),
             tuple(coefficients[squares + falls :]),
             dict(provenance or {}),
+            measure,
         )
 
     @property
@@ -84,41 +95,22 @@ class VolatilityModel:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the coefficients: equal models have equal digests, whatever their provenance."""
-        return hashlib.sha256(json.dumps([float(value) for value in self.coefficients]).encode()).hexdigest()
+        """SHA-256 of the coefficients and the measure: equal models have equal digests, whatever their provenance."""
+        content: list[float | str] = [float(value) for value in self.coefficients]
+        if self.measure != "squares":
+            content.append(self.measure)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def exponential_averages(values: Matrix, span: float, seed: int = SEED_DAYS) -> Matrix:
-    """Return the (T+1, M) exponential averages of (T, M) values with centre of mass `span` days.
-
-    Row s rests on the rows before s only: e ← λe + (1−λ)x with λ = span/(1+span), from the mean of the first `seed`
-    values on. Rows up to `seed` are that mean. With fewer than `seed` rows all of them are the seed.
-    """
-    days, seed = len(values), min(seed, len(values))
-    averages = np.empty((days + 1, *values.shape[1:]))
-    if not days:
-        averages[:] = 0.0
-        return averages
-    averages[: seed + 1] = values[:seed].mean(axis=0)
-    decay = span / (1 + span)
-    ages = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)
-    weights = np.where(ages >= 0, (1 - decay) * decay ** np.maximum(ages, 0), 0.0)
-    carried = (decay ** np.arange(1, _BLOCK + 1))[:, None]
-    for start in range(seed, days, _BLOCK):
-        block = values[start : start + _BLOCK]
-        size = len(block)
-        averages[start + 1 : start + size + 1] = weights[:size, :size] @ block + carried[:size] * averages[start]
-    return averages
-
-
-def features(returns: Matrix, market: Vector) -> list[Matrix]:
+def features(returns: Matrix, market: Vector, ranges: Matrix | None = None) -> list[Matrix]:
     """Return the ten (T+1, M) terms whose weighted sum is the variance, in the order of the coefficients.
 
     Args:
         returns: (T, M) simple daily returns, newest last.
         market: (T,) the market's returns.
+        ranges: (T, M) of `range_variances`, NaN where not known; None: squared returns alone.
     """
-    squares = returns * returns
+    squares = returns * returns if ranges is None else measures(returns, ranges)
     falls = np.where(returns < 0, squares, 0.0)
     market_squares = market[:, None] ** 2
     market_falls = np.where(market[:, None] < 0, market_squares, 0.0)
@@ -133,19 +125,23 @@ def features(returns: Matrix, market: Vector) -> list[Matrix]:
     return terms
 
 
-def conditional_variances(returns: Matrix, market: Vector, model: VolatilityModel) -> Matrix:
+def conditional_variances(
+    returns: Matrix, market: Vector, model: VolatilityModel, ranges: Matrix | None = None
+) -> Matrix:
     """Return the (T+1, M) daily variances that the model expects.
 
-    Row s is the forecast for day s from the days before it; row T is the next day's. The first `SEED_DAYS` rows know
+    Row s is the forecast for day s from the days before it; row T is the next day's. The first 250 rows know
     what they forecast and are of no use.
 
     Args:
         returns: (T, M) simple daily returns, newest last.
         market: (T,) the market's returns.
         model: The coefficients.
+        ranges: (T, M) of `range_variances`, NaN where not known. Only a model that measures by range looks at them.
     """
     variances = np.zeros((len(returns) + 1, returns.shape[1]))
-    for coefficient, term in zip(model.coefficients, features(returns, market), strict=True):
+    terms = features(returns, market, ranges if model.measure == "range" else None)
+    for coefficient, term in zip(model.coefficients, terms, strict=True):
         if coefficient:
             variances += coefficient * term
     return variances

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from tailwatch import accounts, demo
+from tailwatch import accounts, demo, refresh
+from tailwatch.db.models import Portfolio
 from tailwatch.db.session import transaction
 from tailwatch.embedded.environment import ROOT
-from tailwatch.measurement.model import current
+from tailwatch.measurement.model import choose, current
 from tailwatch.measurement.replay import replay
 from tailwatch.risk.coefficients import default_model, from_json, to_json
 from tailwatch.risk.volatility import VolatilityModel
-from tests.support.work import newest, snapshot_id, work_off
+from tests.support.markets import store, walk, weekdays
+from tests.support.work import book, newest, snapshot_id, work_off
 
 pytestmark = pytest.mark.usefixtures("worker_process")
 
@@ -105,3 +109,32 @@ def test_what_cannot_be_done_is_said(engine: Engine, words: tuple[str, ...], sai
     assert found.returncode in {1, 2}
     assert said in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_ranges_go_into_the_figures_of_a_model_that_looks_at_them(engine: Engine) -> None:
+    days = weekdays(900)
+    closes = walk(11, len(days), 50.0)
+    # The days' ranges tell of a quiet year before a loud month; the closes do not.
+    widths = [Decimal("0.1") if place < 880 else Decimal(3) for place in range(len(days))]
+    store(engine, "LOUD", "USD", days, closes, widths=widths)
+    with transaction(engine) as session:
+        owner = accounts.create_owner(session, "owner@example.org")
+        portfolio = Portfolio(user_id=owner.id, name="Main")
+        session.add(portfolio)
+        session.flush()
+        portfolio_id = portfolio.id
+    book(engine, portfolio_id, "LOUD", "10")
+    work_off(engine)
+    quiet = newest(engine, portfolio_id)
+    with transaction(engine) as session:
+        choose(session, replace(default_model(), measure="range"))
+        refresh.raise_all(session)
+    work_off(engine)
+    loud = newest(engine, portfolio_id)
+    assert loud["var_99_1d"] > 1.5 * quiet["var_99_1d"]
+    assert loud["methods"]["historical"] == quiet["methods"]["historical"]
+    inputs = newest(engine, portfolio_id, "inputs")
+    assert inputs["measure"] == "range"
+    with engine.connect() as connection:
+        found = replay(connection, snapshot_id(engine, portfolio_id))
+    assert (found.same, found.causes) == (True, ())

@@ -28,8 +28,19 @@ def walk(seed: int, count: int, start: float, volatility: float = 0.012, places:
     return [round(Decimal(float(price)), places) for price in start * np.exp(np.cumsum(moves))]
 
 
-def store(engine: Engine, ticker: str, currency: str, days: Sequence[date], closes: Sequence[Decimal]) -> int:
-    """Store a history, nothing of which is due for a fetch any more; return the instrument's id."""
+def store(
+    engine: Engine,
+    ticker: str,
+    currency: str,
+    days: Sequence[date],
+    closes: Sequence[Decimal],
+    *,
+    widths: Sequence[Decimal] | None = None,
+) -> int:
+    """Store a history, nothing of which is due for a fetch any more; return the instrument's id.
+
+    With `widths` a day opens at its close, and its high and low are that far away from it.
+    """
     with transaction(engine) as session:
         instrument = ensure_instruments(session, [ticker])[ticker]
         instrument.currency, instrument.status, instrument.source = currency, "ok", "made up"
@@ -37,13 +48,21 @@ def store(engine: Engine, ticker: str, currency: str, days: Sequence[date], clos
         session.flush()
         session.execute(
             text(
-                "INSERT INTO prices (instrument_id, day, close, adjusted_close, source, fetched_at) "
-                "VALUES (:id, :day, :close, :close, 'made up', :now) "
+                "INSERT INTO prices (instrument_id, day, open, high, low, close, adjusted_close, source, fetched_at) "
+                "VALUES (:id, :day, :open, :high, :low, :close, :close, 'made up', :now) "
                 "ON CONFLICT (instrument_id, day) DO UPDATE SET close = :close, adjusted_close = :close"
             ),
             [
-                {"id": instrument.id, "day": day, "close": close, "now": datetime.now(UTC)}
-                for day, close in zip(days, closes, strict=True)
+                {
+                    "id": instrument.id,
+                    "day": day,
+                    "open": None if width is None else close,
+                    "high": None if width is None else close + width,
+                    "low": None if width is None else close - width,
+                    "close": close,
+                    "now": datetime.now(UTC),
+                }
+                for day, close, width in zip(days, closes, widths or [None] * len(days), strict=True)
             ],
         )
         refresh.raise_market_revision(session, [instrument.id])

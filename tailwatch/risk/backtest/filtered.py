@@ -14,10 +14,11 @@ import numpy as np
 
 from tailwatch.risk import tail
 from tailwatch.risk.arrays import Flags, Indices, Matrix, Vector
+from tailwatch.risk.averages import SEED_DAYS
 from tailwatch.risk.coefficients import default_model
 from tailwatch.risk.covariance import NO_MOVEMENT
 from tailwatch.risk.scenarios import SCENARIO_DAYS, scaled_returns
-from tailwatch.risk.volatility import SEED_DAYS, VolatilityModel, conditional_variances, ewma_variance_path
+from tailwatch.risk.volatility import VolatilityModel, conditional_variances, ewma_variance_path
 
 #: Columns whose variances are computed at once: the ten averages of each are in memory at the same time.
 _COLUMNS_AT_ONCE: Final = 64
@@ -45,6 +46,7 @@ def variance_path(
     market: Vector | None = None,
     model: VolatilityModel | None = None,
     columns: Indices | None = None,
+    ranges: Matrix | None = None,
 ) -> Matrix:
     """Return the (T+1, N) variances that the model expects for each day from the days before it; rows from 250 on.
 
@@ -55,6 +57,7 @@ def variance_path(
         market: (T,) returns of the market; by default the mean of all columns.
         model: Coefficients; the shipped ones by default.
         columns: Only these; the others count in the default market alone.
+        ranges: (T, N) variances of the days, for a model that measures by range; NaN where not known.
     """
     market = returns.mean(axis=1) if market is None else market
     model = default_model() if model is None else model
@@ -62,7 +65,8 @@ def variance_path(
     variances = np.empty((len(returns) + 1, chosen.size))
     for first in range(0, chosen.size, _COLUMNS_AT_ONCE):
         some = slice(first, first + _COLUMNS_AT_ONCE)
-        variances[:, some] = conditional_variances(returns[:, chosen[some]], market, model)
+        own = None if ranges is None else ranges[:, chosen[some]]
+        variances[:, some] = conditional_variances(returns[:, chosen[some]], market, model, own)
     return variances
 
 

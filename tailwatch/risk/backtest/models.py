@@ -10,12 +10,14 @@ import numpy as np
 
 from tailwatch.errors import TooLittleHistoryError
 from tailwatch.risk.arrays import Matrix, Vector
+from tailwatch.risk.averages import SEED_DAYS
+from tailwatch.risk.backtest.filtered import variance_path
 from tailwatch.risk.backtest.rolling import forecasts
 from tailwatch.risk.backtest.summary import AverageScores, average, mean, score
 from tailwatch.risk.fit import log_likelihood, mean_market, observe
 from tailwatch.risk.scenarios import SCENARIO_DAYS
 from tailwatch.risk.types import Method
-from tailwatch.risk.volatility import SEED_DAYS, VolatilityModel
+from tailwatch.risk.volatility import VolatilityModel
 
 #: Instruments that VaR is forecast for at most, spread evenly over all; the likelihood is that of all.
 MOST_INSTRUMENTS: Final = 100
@@ -38,7 +40,12 @@ class HeldOut:
 
 
 def compare(
-    returns: Matrix, models: Sequence[VolatilityModel], *, start: int, market: Vector | None = None
+    returns: Matrix,
+    models: Sequence[VolatilityModel],
+    *,
+    start: int,
+    market: Vector | None = None,
+    ranges: Matrix | None = None,
 ) -> list[HeldOut]:
     """Score models on the days from `start` on.
 
@@ -47,14 +54,18 @@ def compare(
         models: The first is the one that others are compared with.
         start: Row of the first day to score.
         market: (T,) returns of the market; by default the mean of all instruments that have one on the day.
+        ranges: (T, N) variances of the days, for models that measure by range; NaN where not known.
 
     Raises:
         TooLittleHistoryError: no instrument has a return on every day from 1250 before `start` on, or as many of
             them as there are.
     """
     market = mean_market(returns) if market is None else market
-    held_out = observe(returns, market).between(start, len(returns))
-    if not held_out.days.size:
+    held_out = {
+        measure: observe(returns, market, ranges if measure == "range" else None).between(start, len(returns))
+        for measure in {model.measure for model in models}
+    }
+    if any(not observed.days.size for observed in held_out.values()):
         raise TooLittleHistoryError("No instrument has returns on the days that were held out.")
     first = max(0, start - SEED_DAYS - SCENARIO_DAYS)
     whole = np.flatnonzero(np.isfinite(returns[first:]).all(axis=0))
@@ -70,14 +81,19 @@ def compare(
                 Method.FILTERED,
                 start=start - first,
                 model=model,
-                market=market[first:],
+                variances=variance_path(
+                    returns[first:, chosen],
+                    market=market[first:],
+                    model=model,
+                    ranges=None if ranges is None else ranges[first:, chosen],
+                ),
             )
         )
         for model in models
     ]
     return [
         HeldOut(
-            log_likelihood(model, held_out),
+            log_likelihood(model, held_out[model.measure]),
             tuple(average(level) for level in zip(*scores, strict=True)),
             tuple(
                 mean([one.pinball / other.pinball for one, other in zip(level, base, strict=True) if other.pinball])

@@ -16,10 +16,11 @@ import tailwatch
 from tailwatch.cli.price_files import read_prices
 from tailwatch.errors import TooLittleHistoryError
 from tailwatch.risk import fit as fitting
+from tailwatch.risk.averages import SEED_DAYS
 from tailwatch.risk.backtest.models import compare
 from tailwatch.risk.coefficients import default_model
 from tailwatch.risk.fit import FEWEST_RETURNS, Observations, fit, log_likelihood, loss_and_gradient, observe
-from tailwatch.risk.volatility import SEED_DAYS, VolatilityModel, conditional_variances
+from tailwatch.risk.volatility import VolatilityModel, conditional_variances
 
 Floats = NDArray[np.float64]
 

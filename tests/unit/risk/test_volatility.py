@@ -11,14 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tailwatch.errors import InvalidModelError
+from tailwatch.risk.averages import SEED_DAYS, exponential_averages
 from tailwatch.risk.coefficients import default_model, from_json, to_json
-from tailwatch.risk.volatility import (
-    SEED_DAYS,
-    VolatilityModel,
-    conditional_variances,
-    exponential_averages,
-    features,
-)
+from tailwatch.risk.volatility import VolatilityModel, conditional_variances, features
 
 Floats = NDArray[np.float64]
 
