@@ -21,6 +21,18 @@ class InvalidExposureError(TailwatchError):
     """A market value or cash amount is not a finite number."""
 
 
+class InvalidEntryError(TailwatchError):
+    """An entry of the book contradicts itself.
+
+    Attributes:
+        field: The member that is at fault.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class InvalidRiskSettingsError(TailwatchError):
     """The risk settings are outside what the methods are defined for."""
 

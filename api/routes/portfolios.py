@@ -18,12 +18,21 @@ from api.schemas.base import PageQuery, plain
 from tailwatch import live, refresh
 from tailwatch.db.models import Instrument, Portfolio, User
 from tailwatch.market.instruments import ensure_instruments
+from tailwatch.market.rates import ensure_rates
 
 routes = Routes("portfolios", "Portfolios")
 
 #: Changes of these want a new snapshot.
 RISK_SETTINGS: Final = frozenset(
-    {"base_currency", "benchmark", "risk_method", "risk_covariance", "risk_window", "risk_confidence"}
+    {
+        "base_currency",
+        "benchmark",
+        "risk_method",
+        "risk_covariance",
+        "risk_window",
+        "risk_confidence",
+        "cash_tracking",
+    }
 )
 
 
@@ -63,9 +72,13 @@ def create_portfolio(wanted: schemas.PortfolioCreate) -> schemas.Portfolio:
         risk_covariance=wanted.risk_covariance,
         risk_window=wanted.risk_window,
         risk_confidence=Decimal(wanted.risk_confidence),
+        cost_basis=wanted.cost_basis,
+        cash_tracking=wanted.cash_tracking,
     )
     db().add(portfolio)
     db().flush()
+    if portfolio.benchmark_id is not None:
+        ensure_rates(db(), [portfolio.id])
     answer = _answer(_find(portfolio.id))
     commit()
     return answer
@@ -101,6 +114,8 @@ def change_portfolio(portfolio_id: int, change: schemas.PortfolioChange) -> sche
         )
     if values:
         db().execute(update(Portfolio).where(Portfolio.id == portfolio_id).values(**values))
+    if {"base_currency", "benchmark"} & changes.keys():
+        ensure_rates(db(), [portfolio_id])
     if RISK_SETTINGS & changes.keys():
         refresh.raise_revision(db(), portfolio_id, "settings")
     answer = _answer(_find(portfolio_id))
@@ -158,6 +173,8 @@ def _answer(row: Row[Any, Any]) -> schemas.Portfolio:
         risk_covariance=portfolio.risk_covariance,
         risk_window=portfolio.risk_window,
         risk_confidence=plain(portfolio.risk_confidence),
+        cost_basis=portfolio.cost_basis,
+        cash_tracking=portfolio.cash_tracking,
         is_default=portfolio.is_default,
         revision=portfolio.revision,
         created_at=portfolio.created_at,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from flask import Response
 from sqlalchemy import select
 
@@ -13,6 +15,8 @@ from api.routes import risk, trades
 from api.routes.holdings import load_holdings
 from api.routing import Routes, documented
 from api.schemas import portfolios as schemas
+from api.schemas import trades as trade_schemas
+from api.schemas.base import plain
 from api.schemas.risk import Risk
 from tailwatch.db.models import Portfolio
 
@@ -21,18 +25,18 @@ routes = Routes("short", "Short forms")
 
 @routes.post("/trades")
 @requires("write")
-@routes.input(schemas.TradeCreate, arg_name="new")
-@routes.output(schemas.ShortTrade, status_code=201)
+@routes.input(trade_schemas.TradeCreate, arg_name="new")
+@routes.output(trade_schemas.ShortTrade, status_code=201)
 @documented(404, 409, idempotent=True)
-def create_default_trade(new: schemas.TradeCreate) -> Response:
+def create_default_trade(new: trade_schemas.TradeCreate) -> Response:
     """Book a trade in the default portfolio."""
 
-    def work() -> schemas.ShortTrade:
+    def work() -> trade_schemas.ShortTrade:
         edge_cache.will_change(portfolio_id=default_portfolio_id())
         booked = trades.book(new, None)
-        verb = "Bought" if new.quantity > 0 else "Sold"
-        message = f"{verb} {abs(new.quantity):f} {new.ticker} at {new.price:f} {booked.trade.currency}."
-        return schemas.ShortTrade(message=message, id=booked.trade.id, trade=booked.trade, revision=booked.revision)
+        return trade_schemas.ShortTrade(
+            message=_said(booked.trade), id=booked.trade.id, trade=booked.trade, revision=booked.revision
+        )
 
     return idempotency.once(work)
 
@@ -83,3 +87,10 @@ def default_portfolio_id() -> int:
             "the default.",
         )
     return found
+
+
+def _said(trade: trade_schemas.Trade) -> str:
+    if trade.quantity is None or trade.price is None:
+        return f"Booked: {trade.type} of {plain(trade.amount or Decimal(0))} {trade.currency}."
+    verb = "Bought" if trade.quantity > 0 else "Sold"
+    return f"{verb} {plain(abs(trade.quantity))} {trade.ticker} at {plain(trade.price)} {trade.currency}."

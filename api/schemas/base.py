@@ -77,6 +77,18 @@ def _not_zero(value: Decimal) -> Decimal:
     return value
 
 
+def _some(value: Decimal) -> Decimal:
+    if value == 0:
+        raise ValueError("must not be zero")
+    return value
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise ValueError("must be positive")
+    return value
+
+
 def _not_negative(value: Decimal) -> Decimal:
     if value < 0:
         raise ValueError("must not be negative")
@@ -91,6 +103,19 @@ Quantity = Annotated[
 ]
 Amount = Annotated[
     Decimal, BeforeValidator(_as_decimal), AfterValidator(_not_negative), _number_schema("Not negative.", minimum=0)
+]
+
+SignedAmount = Annotated[
+    Decimal,
+    BeforeValidator(_as_decimal),
+    AfterValidator(_some),
+    _number_schema("Not zero."),
+]
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(_as_decimal),
+    AfterValidator(_positive),
+    _number_schema("Positive.", exclusiveMinimum=0),
 ]
 
 #: Going out: the exact decimal as a string.
@@ -109,6 +134,9 @@ def _clean(value: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_clean)]
+Account = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_clean)
+]
 Note = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_clean)]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_clean)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254), AfterValidator(_clean)]

@@ -1,39 +1,37 @@
-"""Portfolios, their trades and their holdings."""
+"""Portfolios and their holdings."""
 
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field, RootModel
 
 from api.schemas.base import (
     LEFT_OUT,
-    Amount,
     Change,
     Currency,
     Exact,
-    ExecutedAt,
-    ExternalId,
     Input,
     Moment,
     Name,
-    Note,
     Output,
     Page,
-    Quantity,
     Ticker,
 )
 
 RiskMethod = Literal["filtered", "historical", "ewma", "covariance", "student_t"]
 Covariance = Literal["sample", "ledoit_wolf"]
 Confidence = Literal["95", "97.5", "99"]
+CostBasis = Literal["average", "fifo"]
+CashTracking = Literal["auto", "on", "off"]
 HoldingStatus = Literal["ok", "pending", "unknown", "failed", "excluded"]
 
 _WINDOW = "Sessions of return history that the estimators see."
 _METHOD = "Of the headline figures."
 _COVARIANCE = "Behind volatility, and behind the covariance and Student-t methods."
+_COST_BASIS = "Which shares a sale is of: a part of all, or those held longest."
+_CASH = "Whether cash is part of the value; auto: once a deposit or withdrawal is booked."
 _BENCHMARK = "Ticker that beta is measured against, such as ^GSPC."
 
 
@@ -47,6 +45,8 @@ class PortfolioCreate(Input):
     risk_covariance: Covariance = Field(default="sample", description=_COVARIANCE)
     risk_window: int = Field(default=500, ge=60, le=2500, description=_WINDOW)
     risk_confidence: Confidence = "95"
+    cost_basis: CostBasis = Field(default="average", description=_COST_BASIS)
+    cash_tracking: CashTracking = Field(default="auto", description=_CASH)
 
 
 class PortfolioChange(Change):
@@ -59,6 +59,8 @@ class PortfolioChange(Change):
     risk_covariance: Covariance = Field(default=LEFT_OUT, description=_COVARIANCE)
     risk_window: int = Field(default=LEFT_OUT, ge=60, le=2500, description=_WINDOW)
     risk_confidence: Confidence = Field(default=LEFT_OUT)
+    cost_basis: CostBasis = Field(default=LEFT_OUT, description=_COST_BASIS)
+    cash_tracking: CashTracking = Field(default=LEFT_OUT, description=_CASH)
     is_default: Literal[True] = Field(
         default=LEFT_OUT, description="Make this the portfolio that the short forms speak of."
     )
@@ -75,6 +77,8 @@ class Portfolio(Output):
     risk_covariance: Covariance
     risk_window: int
     risk_confidence: Confidence
+    cost_basis: CostBasis
+    cash_tracking: CashTracking
     is_default: bool
     revision: int = Field(description="Rises with every change that affects risk.")
     created_at: Moment
@@ -86,105 +90,54 @@ class PortfolioPage(Page):
     items: list[Portfolio]
 
 
-class TradeCreate(Input):
-    """A purchase or a sale."""
-
-    ticker: Ticker
-    quantity: Quantity
-    price: Amount
-    currency: Currency | None = Field(default=None, description="Left out: the portfolio's base currency.")
-    fee: Amount = Decimal(0)
-    executed_at: ExecutedAt | None = Field(default=None, description="Left out: now.")
-    note: Note | None = None
-    external_id: ExternalId | None = Field(
-        default=None, description="Your own identity of the trade; unique within the portfolio."
-    )
-
-
-class TradeChange(Change):
-    """Changes to a trade."""
-
-    ticker: Ticker = Field(default=LEFT_OUT)
-    quantity: Quantity = Field(default=LEFT_OUT)
-    price: Amount = Field(default=LEFT_OUT)
-    currency: Currency = Field(default=LEFT_OUT)
-    fee: Amount = Field(default=LEFT_OUT)
-    executed_at: ExecutedAt = Field(default=LEFT_OUT)
-    note: Note | None = None
-    external_id: ExternalId | None = None
-
-
-class Trade(Output):
-    """A booked trade."""
-
-    id: int
-    ticker: str
-    quantity: Exact
-    price: Exact
-    currency: str
-    fee: Exact
-    executed_at: Moment
-    note: str | None
-    external_id: str | None
-    created_at: Moment
-    updated_at: Moment
-
-
-class TradePage(Page):
-    """Trades, the latest execution first."""
-
-    items: list[Trade]
-
-
-class BookedTrade(Output):
-    """A trade as it stands now, and the revision of the portfolio that contains it."""
-
-    trade: Trade
-    revision: int = Field(description="The risk snapshot that has seen this change carries at least this revision.")
-
-
-class RemovedTrade(Output):
-    """The revision of the portfolio without the trade."""
-
-    revision: int
-
-
-class ShortTrade(BookedTrade):
-    """Answer of the short form."""
-
-    message: str
-    id: int
-
-
 class Holding(Output):
     """One position: what was paid, what it is worth."""
 
     ticker: str
     name: str | None
-    currency: str = Field(description="Of the trades; every amount here is in it.")
+    currency: str = Field(description="Of the entries; every amount that is not called base is in it.")
     quantity: Exact = Field(description="In today's shares: splits since a trade are counted in.")
     average_cost: Exact | None = Field(description="Of one share; null for a closed position.")
     cost: Exact | None = Field(
-        description="Average cost times quantity, fees included; null for a ticker traded in several currencies."
+        description="Of the open quantity, fees and taxes included; null for a ticker booked in several currencies."
     )
+    cost_base: Exact | None = Field(description="In base currency, each entry at the rate of its day.")
     price: Exact | None
+    price_currency: str | None = Field(description="As its source names it: GBp for pence.")
     price_date: date | None
     price_source: str | None
     market_value: Exact | None
-    weight: float | None = Field(description="Share of the portfolio's market value.")
+    market_value_base: Exact | None
+    weight: float | None = Field(description="Share of the portfolio's value.")
     unrealised_pnl: Exact | None
+    unrealised_pnl_base: Exact | None = Field(description="What the exchange rate did since is in it.")
     realised_pnl: Exact | None
+    realised_pnl_base: Exact | None
+    dividends: Exact | None = Field(description="And interest of the instrument, after fees and taxes.")
+    dividends_base: Exact | None
     status: HoldingStatus
     reason: str | None = Field(description="Why there is no value, or why it is not in the totals.")
 
 
+class CashBalance(Output):
+    """Money in one currency."""
+
+    currency: str
+    amount: Exact = Field(description="Negative where more was paid than was there.")
+    base_amount: Exact | None = Field(description="In base currency; null while the rate is not known.")
+
+
 class HoldingsTotals(Output):
-    """Sums over the positions in the base currency that have a price."""
+    """Sums in base currency over what is known."""
 
     cost: Exact
     market_value: Exact
     unrealised_pnl: Exact
-    realised_pnl: Exact = Field(description="Of all positions in the base currency, closed ones included.")
+    realised_pnl: Exact = Field(description="Of all positions, closed ones included.")
+    dividends: Exact
+    cash: Exact
+    value: Exact = Field(description="Market value, and cash if it counts.")
+    incomplete: list[str] = Field(description="Tickers whose cost or profit is left out, for want of a day's rate.")
 
 
 class Holdings(Output):
@@ -192,8 +145,11 @@ class Holdings(Output):
 
     portfolio_id: int
     base_currency: str
+    cost_basis: CostBasis
     as_of: date | None = Field(description="The newest price day that went in.")
     items: list[Holding]
+    cash: list[CashBalance]
+    counts_cash: bool = Field(description="Whether cash is part of the portfolio's value.")
     totals: HoldingsTotals
 
 

@@ -30,3 +30,6 @@ class Rates(Protocol):
 
     def rate(self, currency: str, day: date) -> Decimal | None:
         """Return the base currency for one unit of `currency` on that day; None: not known."""
+
+    def newest(self, currency: str) -> Decimal | None:
+        """Return the last one that is known, however old."""

@@ -201,7 +201,12 @@ def test_holdings_add_up(ada: Caller, engine: Engine) -> None:
         "market_value": "800",
         "unrealised_pnl": "97",
         "realised_pnl": "118",
+        "dividends": "0",
+        "cash": "-592",
+        "value": "800",
+        "incomplete": [],
     }
+    assert holdings["counts_cash"] is False
     assert holdings["as_of"] == "2024-01-03"
     short = ada.get("/api/portfolio").json
     assert short["AAPL"]["quantity"] == "6"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from api.schemas.base import DECIMAL_PLACES, LARGEST, Amount, ExecutedAt, Quantity, Ticker, plain
-from api.schemas.portfolios import PortfolioChange, TradeChange
+from api.schemas.portfolios import PortfolioChange
+from api.schemas.trades import TradeChange
 
 amounts = st.decimals(min_value=0, max_value=LARGEST, places=DECIMAL_PLACES)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwatch.book.ledger import Position, TradeLine, positions
+from tailwatch.book.entries import Entry, EntryType
+from tailwatch.book.ledger import Position
+from tailwatch.book.ledger import book as booked
 from tailwatch.book.splits import SplitEvent, quantity_today
 
 D = Decimal
@@ -29,11 +31,16 @@ def trade(
     at: datetime = NOON,
     ticker: str = "KO",
     currency: str = "USD",
-) -> TradeLine:
-    return TradeLine(ticker, D(quantity), D(price), D(fee), currency, at, number)
+) -> Entry:
+    kind = EntryType.BUY if D(quantity) > 0 else EntryType.SELL
+    return Entry(kind, at, currency, ticker, D(quantity), D(price), fee=D(fee), id=number)
 
 
-def book(*trades: TradeLine, splits: Iterable[SplitEvent] = ()) -> Position:
+def positions(trades: Iterable[Entry], splits: Mapping[str, Sequence[SplitEvent]] | None = None) -> list[Position]:
+    return booked(trades, splits, base_currency="USD").positions
+
+
+def book(*trades: Entry, splits: Iterable[SplitEvent] = ()) -> Position:
     [position] = positions(trades, {"KO": list(splits)})
     return position
 
@@ -141,7 +148,7 @@ def test_what_was_closed_before_a_split_is_nothing_after_it() -> None:
     lots = [trade("10", "7", number=1), trade("5", "7", number=2), trade("-15", "8", number=3)]
     position = book(*lots, splits=[split])
     assert (position.quantity, position.total_cost, position.realized_pnl) == (D(0), D(0), D(15))
-    assert quantity_today([(line.executed_at.date(), line.quantity) for line in lots], [split]) == 0
+    assert quantity_today([(line.executed_at.date(), line.quantity or D(0)) for line in lots], [split]) == 0
 
 
 def test_the_remainder_of_a_split_goes_with_the_last_share_that_can_be_sold() -> None:
@@ -162,12 +169,13 @@ quantities = st.decimals("-1000", "1000", places=6).filter(lambda quantity: quan
 
 
 @st.composite
-def books(draw: st.DrawFn) -> list[TradeLine]:
+def books(draw: st.DrawFn) -> list[Entry]:
     """Trades of two tickers on few days, so that many share their moment."""
     return [
-        TradeLine(
+        Entry(
+            type=EntryType.BUY if (quantity := draw(quantities)) > 0 else EntryType.SELL,
             ticker=draw(st.sampled_from(["KO", "XOM"])),
-            quantity=draw(quantities),
+            quantity=quantity,
             price=draw(amounts),
             fee=draw(st.decimals("0", "20", places=2)),
             currency="USD",
@@ -179,9 +187,9 @@ def books(draw: st.DrawFn) -> list[TradeLine]:
 
 
 @given(books())
-def test_the_quantity_is_the_sum_of_the_trades(trades: list[TradeLine]) -> None:
+def test_the_quantity_is_the_sum_of_the_trades(trades: list[Entry]) -> None:
     for position in positions(trades):
-        assert position.quantity == sum(t.quantity for t in trades if t.ticker == position.ticker)
+        assert position.quantity == sum(t.quantity or 0 for t in trades if t.ticker == position.ticker)
 
 
 ratios = st.sampled_from(["2", "4", "1.5", "0.1", "0.3333333333", "0.1428571429", "1.281"]).map(D)
@@ -192,17 +200,17 @@ split_lists = st.dictionaries(st.integers(-1, 7), ratios, max_size=4).map(
 
 @given(books(), amounts, split_lists)
 def test_profit_is_market_value_less_net_cash_paid(
-    trades: list[TradeLine], price: Decimal, splits: list[SplitEvent]
+    trades: list[Entry], price: Decimal, splits: list[SplitEvent]
 ) -> None:
     """Whatever is split in between: a split moves no money."""
     for position in positions(trades, {"KO": splits, "XOM": splits}):
-        paid = sum(t.quantity * t.price + t.fee for t in trades if t.ticker == position.ticker)
+        paid = -sum(t.cash for t in trades if t.ticker == position.ticker)
         unrealized = position.quantity * price - position.total_cost
         assert abs(position.realized_pnl + unrealized - (position.quantity * price - paid)) <= LAST_PLACE
 
 
 @given(books())
-def test_a_long_position_never_has_a_negative_cost_and_a_closed_one_has_none(trades: list[TradeLine]) -> None:
+def test_a_long_position_never_has_a_negative_cost_and_a_closed_one_has_none(trades: list[Entry]) -> None:
     for position in positions(trades):
         if position.quantity > 0:
             assert position.total_cost >= 0
@@ -211,21 +219,21 @@ def test_a_long_position_never_has_a_negative_cost_and_a_closed_one_has_none(tra
 
 
 @given(books(), st.randoms())
-def test_the_order_of_reading_does_not_matter(trades: list[TradeLine], random: Random) -> None:
+def test_the_order_of_reading_does_not_matter(trades: list[Entry], random: Random) -> None:
     shuffled = list(trades)
     random.shuffle(shuffled)
     assert positions(shuffled) == positions(trades)
 
 
 @given(books(), st.data())
-def test_one_lot_in_two_parts_changes_nothing(trades: list[TradeLine], data: st.DataObject) -> None:
+def test_one_lot_in_two_parts_changes_nothing(trades: list[Entry], data: st.DataObject) -> None:
     """Twins of half the quantity and fee in one's place, at the same moment and with neighbouring ids."""
     index = data.draw(st.integers(0, len(trades) - 1))
     spaced = [_with(t, id=2 * t.id) for t in trades]
     lot = spaced[index]
     halves = [
-        _with(lot, quantity=lot.quantity / 2, fee=lot.fee / 2),
-        _with(lot, quantity=lot.quantity / 2, fee=lot.fee / 2, id=lot.id + 1),
+        _with(lot, quantity=(lot.quantity or D(0)) / 2, fee=lot.fee / 2),
+        _with(lot, quantity=(lot.quantity or D(0)) / 2, fee=lot.fee / 2, id=lot.id + 1),
     ]
     whole, parts = positions(spaced), positions([*spaced[:index], *halves, *spaced[index + 1 :]])
     for one, other in zip(whole, parts, strict=True):
@@ -235,7 +243,7 @@ def test_one_lot_in_two_parts_changes_nothing(trades: list[TradeLine], data: st.
 
 
 @given(books(), st.integers(1, 10), st.integers(1, 10))
-def test_a_split_scales_every_older_quantity_and_no_money(trades: list[TradeLine], new: int, old: int) -> None:
+def test_a_split_scales_every_older_quantity_and_no_money(trades: list[Entry], new: int, old: int) -> None:
     day = date(2024, 6, 1)
     split = SplitEvent(day, D(new) / D(old))
     plain = {p.ticker: p for p in positions(trades)}
@@ -245,5 +253,5 @@ def test_a_split_scales_every_older_quantity_and_no_money(trades: list[TradeLine
         assert abs(position.realized_pnl - unsplit.realized_pnl) <= LAST_PLACE
 
 
-def _with(line: TradeLine, **changes: object) -> TradeLine:
+def _with(line: Entry, **changes: object) -> Entry:
     return replace(line, **changes)  # type: ignore[arg-type]

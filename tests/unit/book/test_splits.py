@@ -6,7 +6,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwatch.book.ledger import TradeLine, positions
+from tailwatch.book.entries import Entry, EntryType
+from tailwatch.book.ledger import book
 from tailwatch.book.splits import SplitEvent, quantity_today, split_adjusted
 
 D = Decimal
@@ -31,10 +32,20 @@ def test_the_worker_and_the_ledger_hold_the_same_quantity(
     lots: list[tuple[date, Decimal]], splits: list[SplitEvent]
 ) -> None:
     trades = [
-        TradeLine("KO", quantity, D(1), D(0), "USD", datetime.combine(day, time(15), UTC), number)
+        Entry(
+            EntryType.BUY if quantity > 0 else EntryType.SELL,
+            datetime.combine(day, time(15), UTC),
+            "USD",
+            "KO",
+            quantity,
+            D(1),
+            id=number,
+        )
         for number, (day, quantity) in enumerate(lots)
     ]
-    in_ledger = sum((position.quantity for position in positions(trades, {"KO": splits})), D(0))
+    in_ledger = sum(
+        (position.quantity for position in book(trades, {"KO": splits}, base_currency="USD").positions), D(0)
+    )
     assert abs(quantity_today(lots, splits) - in_ledger) <= D("1e-9")
 
 
