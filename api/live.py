@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final
 
+import gevent.event
 import orjson
 import structlog
 from flask import Flask, request
@@ -61,6 +62,10 @@ _HEADLINE: Final = (
     "var_95_1d",
     "es_95_1d",
 )
+
+
+#: How often is said which portfolios are watched: often enough that one lost time does not matter.
+_ANNOUNCE_SECONDS: Final = live.WATCHED_SECONDS / 3
 
 
 class Sockets:
@@ -114,6 +119,8 @@ class Sockets:
 
 
 sockets = Sockets()
+#: Somebody watches what nobody did before.
+_new_room = gevent.event.Event()
 
 
 def register(app: Flask) -> None:
@@ -124,6 +131,7 @@ def register(app: Flask) -> None:
 def start() -> None:
     """Deliver live messages in this process from now on, in the background."""
     socketio.start_background_task(_deliver_for_ever)
+    socketio.start_background_task(_announce_for_ever)
     socketio.start_background_task(edge_cache.sweep_for_ever)
 
 
@@ -201,6 +209,7 @@ def _watch(sid: str, portfolio_id: int) -> dict[str, Any]:
             sockets.leave(sid, portfolio_id)
     if state is None:
         raise not_found()
+    _new_room.set()
     return state
 
 
@@ -266,6 +275,15 @@ def _deliver_for_ever() -> None:
             log.exception("live message not delivered", **live.about(message))
 
 
+def _announce_for_ever() -> None:
+    """Say which portfolios are watched, for whoever values those alone (worker/quotes)."""
+    while True:
+        _new_room.wait(_ANNOUNCE_SECONDS)
+        _new_room.clear()
+        if rooms := sockets.rooms():
+            live.announce(rooms)
+
+
 def deliver(message: dict[str, Any]) -> None:
     """Hand one message of the workers to the sockets that may see it."""
     # First: a page that is told of a change and asks must get it.
@@ -273,6 +291,8 @@ def deliver(message: dict[str, Any]) -> None:
     match message.get("kind"):
         case "risk" | "progress" as event:
             _emit(event, message)
+        case "quote":
+            _emit("prices", message)
         case "access":
             _drop(message)
         case "resync":
@@ -286,7 +306,13 @@ def _emit(event: str, message: dict[str, Any]) -> None:
     for sid in sids:
         socketio.emit(event, payload, to=sid)
     if sids:
-        log.info("live event pushed", sockets=len(sids), **live.about(message))
+        # Quotes come several times a second.
+        log.log(
+            logging.DEBUG if event == "prices" else logging.INFO,
+            "live event pushed",
+            sockets=len(sids),
+            **live.about(message),
+        )
         metrics.EVENTS.labels(event).inc(len(sids))
     if sids and (published := message.get("timing", {}).get("published")):
         metrics.PUSHES.observe(max(0.0, time.time() - published))

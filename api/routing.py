@@ -26,13 +26,16 @@ class Routes(APIBlueprint):
         super().add_url_rule(rule, endpoint, view_func, *args, **options)
 
 
-def documented(*problems: int, idempotent: bool = False, conditional: bool = False) -> Callable[[V], V]:
+def documented(
+    *problems: int, idempotent: bool = False, conditional: bool = False, upload: bool = False
+) -> Callable[[V], V]:
     """Note for the OpenAPI document what a view answers beyond what follows from its parameters.
 
     Args:
         problems: status codes of problems of its own.
         idempotent: it honours `Idempotency-Key`.
         conditional: it answers with an ETag and honours `If-None-Match`.
+        upload: it takes a file, as multipart/form-data (`api.uploads`).
     """
 
     def decorate(view: V) -> V:
@@ -41,6 +44,7 @@ def documented(*problems: int, idempotent: bool = False, conditional: bool = Fal
             "x-problems": [str(code) for code in problems],
             "x-idempotent": idempotent,
             "x-conditional": conditional,
+            "x-upload": upload,
         }
         return view
 

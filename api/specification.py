@@ -12,6 +12,7 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api import uploads
 from api.problems import CONTENT_TYPE
 from api.schemas.base import Problem
 from api.schemas.operations import NotReady
@@ -119,6 +120,8 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 def _finish(method: str, operation: dict[str, Any]) -> None:
     """Give `operation` its parameters in headers and every problem that it can answer with."""
+    if operation.pop("x-upload", False):
+        operation["requestBody"] = uploads.REQUEST_BODY
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
     if operation.pop("x-idempotent", False):

@@ -33,6 +33,10 @@ class InvalidEntryError(TailwatchError):
         self.field = field
 
 
+class NothingToImportError(TailwatchError):
+    """None of the rows can be booked."""
+
+
 class InvalidRiskSettingsError(TailwatchError):
     """The risk settings are outside what the methods are defined for."""
 

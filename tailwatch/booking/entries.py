@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
+
 from sqlalchemy import Connection, text
 
 from tailwatch.book.entries import Entry, EntryType
+from tailwatch.book.splits import SplitEvent
 
 _ENTRIES = text(
     """
@@ -41,3 +45,19 @@ def load_entries(connection: Connection, portfolio_id: int) -> tuple[list[Entry]
             )
         )
     return entries, instrument_ids
+
+
+_OWN_SPLITS = text(
+    """
+    SELECT i.ticker, s.day, s.ratio FROM splits s JOIN instruments i ON i.id = s.instrument_id
+    WHERE i.id = ANY(:ids) AND s.source = 'user' ORDER BY i.ticker, s.day
+    """
+)
+
+
+def load_own_splits(connection: Connection, instrument_ids: Collection[int]) -> dict[str, list[SplitEvent]]:
+    """Return the splits that a person entered or a file brought, by ticker: no price source gives them back."""
+    found: dict[str, list[SplitEvent]] = defaultdict(list)
+    for ticker, day, ratio in connection.execute(_OWN_SPLITS, {"ids": list(instrument_ids)}):
+        found[ticker].append(SplitEvent(day, ratio))
+    return dict(found)

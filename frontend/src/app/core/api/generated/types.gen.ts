@@ -198,7 +198,7 @@ export type BacktestWanted = {
 /**
  * BookedTrade
  *
- * A trade as it stands now, and the revision of the portfolio that contains it.
+ * An entry as it stands now, and the revision of the portfolio that contains it.
  */
 export type BookedTrade = {
     trade: Trade;
@@ -208,6 +208,30 @@ export type BookedTrade = {
      * The risk snapshot that has seen this change carries at least this revision.
      */
     revision: number;
+};
+
+/**
+ * CashBalance
+ *
+ * Money in one currency.
+ */
+export type CashBalance = {
+    /**
+     * Currency
+     */
+    currency: string;
+    /**
+     * Amount
+     *
+     * Negative where more was paid than was there.
+     */
+    amount: string;
+    /**
+     * Base Amount
+     *
+     * In base currency; null while the rate is not known.
+     */
+    base_amount: string | null;
 };
 
 /**
@@ -698,7 +722,7 @@ export type Holding = {
     /**
      * Currency
      *
-     * Of the trades; every amount here is in it.
+     * Of the entries; every amount that is not called base is in it.
      */
     currency: string;
     /**
@@ -716,13 +740,25 @@ export type Holding = {
     /**
      * Cost
      *
-     * Average cost times quantity, fees included; null for a ticker traded in several currencies.
+     * Of the open quantity, fees and taxes included; null for a ticker booked in several currencies.
      */
     cost: string | null;
+    /**
+     * Cost Base
+     *
+     * In base currency, each entry at the rate of its day.
+     */
+    cost_base: string | null;
     /**
      * Price
      */
     price: string | null;
+    /**
+     * Price Currency
+     *
+     * As its source names it: GBp for pence.
+     */
+    price_currency: string | null;
     /**
      * Price Date
      */
@@ -736,9 +772,13 @@ export type Holding = {
      */
     market_value: string | null;
     /**
+     * Market Value Base
+     */
+    market_value_base: string | null;
+    /**
      * Weight
      *
-     * Share of the portfolio's market value.
+     * Share of the portfolio's value.
      */
     weight: number | null;
     /**
@@ -746,9 +786,29 @@ export type Holding = {
      */
     unrealised_pnl: string | null;
     /**
+     * Unrealised Pnl Base
+     *
+     * What the exchange rate did since is in it.
+     */
+    unrealised_pnl_base: string | null;
+    /**
      * Realised Pnl
      */
     realised_pnl: string | null;
+    /**
+     * Realised Pnl Base
+     */
+    realised_pnl_base: string | null;
+    /**
+     * Dividends
+     *
+     * And interest of the instrument, after fees and taxes.
+     */
+    dividends: string | null;
+    /**
+     * Dividends Base
+     */
+    dividends_base: string | null;
     /**
      * Status
      */
@@ -776,6 +836,10 @@ export type Holdings = {
      */
     base_currency: string;
     /**
+     * Cost Basis
+     */
+    cost_basis: 'average' | 'fifo';
+    /**
      * As Of
      *
      * The newest price day that went in.
@@ -785,13 +849,23 @@ export type Holdings = {
      * Items
      */
     items: Array<Holding>;
+    /**
+     * Cash
+     */
+    cash: Array<CashBalance>;
+    /**
+     * Counts Cash
+     *
+     * Whether cash is part of the portfolio's value.
+     */
+    counts_cash: boolean;
     totals: HoldingsTotals;
 };
 
 /**
  * HoldingsTotals
  *
- * Sums over the positions in the base currency that have a price.
+ * Sums in base currency over what is known.
  */
 export type HoldingsTotals = {
     /**
@@ -809,9 +883,29 @@ export type HoldingsTotals = {
     /**
      * Realised Pnl
      *
-     * Of all positions in the base currency, closed ones included.
+     * Of all positions, closed ones included.
      */
     realised_pnl: string;
+    /**
+     * Dividends
+     */
+    dividends: string;
+    /**
+     * Cash
+     */
+    cash: string;
+    /**
+     * Value
+     *
+     * Market value, and cash if it counts.
+     */
+    value: string;
+    /**
+     * Incomplete
+     *
+     * Tickers whose cost or profit is left out, for want of a day's rate.
+     */
+    incomplete: Array<string>;
 };
 
 /**
@@ -1130,6 +1224,14 @@ export type Portfolio = {
      */
     risk_confidence: '95' | '97.5' | '99';
     /**
+     * Cost Basis
+     */
+    cost_basis: 'average' | 'fifo';
+    /**
+     * Cash Tracking
+     */
+    cash_tracking: 'auto' | 'on' | 'off';
+    /**
      * Is Default
      */
     is_default: boolean;
@@ -1188,6 +1290,18 @@ export type PortfolioChange = {
      */
     risk_confidence?: '95' | '97.5' | '99';
     /**
+     * Cost Basis
+     *
+     * Which shares a sale is of: a part of all, or those held longest.
+     */
+    cost_basis?: 'average' | 'fifo';
+    /**
+     * Cash Tracking
+     *
+     * Whether cash is part of the value; auto: once a deposit or withdrawal is booked.
+     */
+    cash_tracking?: 'auto' | 'on' | 'off';
+    /**
      * Is Default
      *
      * Make this the portfolio that the short forms speak of.
@@ -1237,6 +1351,18 @@ export type PortfolioCreate = {
      * Risk Confidence
      */
     risk_confidence?: '95' | '97.5' | '99';
+    /**
+     * Cost Basis
+     *
+     * Which shares a sale is of: a part of all, or those held longest.
+     */
+    cost_basis?: 'average' | 'fifo';
+    /**
+     * Cash Tracking
+     *
+     * Whether cash is part of the value; auto: once a deposit or withdrawal is booked.
+     */
+    cash_tracking?: 'auto' | 'on' | 'off';
 };
 
 /**
@@ -1621,9 +1747,73 @@ export type Recompute = {
 };
 
 /**
+ * RecordedChange
+ *
+ * What an entry was before somebody changed or removed it.
+ */
+export type RecordedChange = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Trade Id
+     */
+    trade_id: number;
+    /**
+     * Action
+     */
+    action: 'change' | 'removal';
+    /**
+     * Changed At
+     */
+    changed_at: string;
+    /**
+     * Changed By
+     *
+     * An e-mail address, with the name of the API token if it was one.
+     */
+    changed_by: string;
+    /**
+     * Before
+     *
+     * The entry as it was.
+     */
+    before: {
+        [key: string]: unknown;
+    };
+    /**
+     * After
+     *
+     * As it became; null for one that was removed.
+     */
+    after: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
+ * RecordedChangePage
+ *
+ * Changes and removals, the newest first.
+ */
+export type RecordedChangePage = {
+    /**
+     * Next Cursor
+     *
+     * Pass it as `cursor` for what follows; null at the end.
+     */
+    next_cursor: string | null;
+    /**
+     * Items
+     */
+    items: Array<RecordedChange>;
+};
+
+/**
  * RemovedTrade
  *
- * The revision of the portfolio without the trade.
+ * The revision of the portfolio without the entry.
  */
 export type RemovedTrade = {
     /**
@@ -1720,6 +1910,8 @@ export type Risk = {
     gross: string | null;
     /**
      * Cash
+     *
+     * In base currency; part of the value once a deposit is booked, or by the portfolio's setting.
      */
     cash: string | null;
     /**
@@ -1846,12 +2038,26 @@ export type RiskGroup = {
 export type RiskPosition = {
     /**
      * Ticker
+     *
+     * CASH-EUR for cash in a foreign currency, where cash counts.
      */
     ticker: string;
     /**
      * Quantity
      */
     quantity: string;
+    /**
+     * Currency
+     *
+     * Of the price, as its source names it: GBp for pence.
+     */
+    currency: string | null;
+    /**
+     * Rate
+     *
+     * Base currency for one unit of that; null while it is not known.
+     */
+    rate: string | null;
     /**
      * Price
      */
@@ -1866,6 +2072,8 @@ export type RiskPosition = {
     price_source: string | null;
     /**
      * Market Value
+     *
+     * In base currency.
      */
     market_value: string | null;
     /**
@@ -2436,7 +2644,7 @@ export type TokenPage = {
 /**
  * Trade
  *
- * A booked trade.
+ * An entry as it is booked.
  */
 export type Trade = {
     /**
@@ -2444,19 +2652,33 @@ export type Trade = {
      */
     id: number;
     /**
+     * Type
+     */
+    type: 'buy' | 'sell' | 'short' | 'cover' | 'transfer_in' | 'transfer_out' | 'dividend' | 'interest' | 'deposit' | 'withdrawal' | 'fee' | 'tax';
+    /**
      * Ticker
      */
-    ticker: string;
+    ticker: string | null;
     /**
      * Quantity
+     *
+     * Signed shares as of that day; null for cash.
      */
-    quantity: string;
+    quantity: string | null;
     /**
      * Price
      */
-    price: string;
+    price: string | null;
+    /**
+     * Amount
+     *
+     * Null for shares.
+     */
+    amount: string | null;
     /**
      * Currency
+     *
+     * Of price, amount, fee and tax.
      */
     currency: string;
     /**
@@ -2464,9 +2686,21 @@ export type Trade = {
      */
     fee: string;
     /**
+     * Tax
+     */
+    tax: string;
+    /**
+     * Fx Rate
+     */
+    fx_rate: string | null;
+    /**
      * Executed At
      */
     executed_at: string;
+    /**
+     * Account
+     */
+    account: string | null;
     /**
      * Note
      */
@@ -2475,6 +2709,12 @@ export type Trade = {
      * External Id
      */
     external_id: string | null;
+    /**
+     * Import Id
+     *
+     * Of the file that it is from.
+     */
+    import_id: number | null;
     /**
      * Created At
      */
@@ -2488,15 +2728,19 @@ export type Trade = {
 /**
  * TradeChange
  *
- * Changes to a trade.
+ * Changes to an entry. A quantity of the other sign turns a purchase into a sale.
  */
 export type TradeChange = {
     /**
-     * Ticker
+     * Type
      *
-     * As the price source writes it.
+     * buy, sell, short, cover, transfer_in and transfer_out have ticker, quantity and price; dividend, interest, deposit, withdrawal, fee and tax have an amount.
      */
-    ticker?: string;
+    type?: 'buy' | 'sell' | 'short' | 'cover' | 'transfer_in' | 'transfer_out' | 'dividend' | 'interest' | 'deposit' | 'withdrawal' | 'fee' | 'tax';
+    /**
+     * Ticker
+     */
+    ticker?: string | null;
     /**
      * Quantity
      *
@@ -2510,6 +2754,12 @@ export type TradeChange = {
      */
     price?: string | number;
     /**
+     * Amount
+     *
+     * Of an entry of cash, before fee and tax; positive as the type says, negative for its reverse.
+     */
+    amount?: string | number;
+    /**
      * Currency
      */
     currency?: string;
@@ -2520,11 +2770,29 @@ export type TradeChange = {
      */
     fee?: string | number;
     /**
+     * Tax
+     *
+     * Not negative. A number, or a string of one; read exactly, at most 10 decimal places.
+     */
+    tax?: string | number;
+    /**
+     * Fx Rate
+     *
+     * Base currency for one unit of `currency`, as it was settled. Left out: the day's rate.
+     */
+    fx_rate?: string | number | null;
+    /**
      * Executed At
      *
      * ISO 8601; without an offset it is UTC. Not before 1900, not in the future.
      */
     executed_at?: string;
+    /**
+     * Account
+     *
+     * At which broker.
+     */
+    account?: string | null;
     /**
      * Note
      */
@@ -2538,27 +2806,37 @@ export type TradeChange = {
 /**
  * TradeCreate
  *
- * A purchase or a sale.
+ * An entry of the book: a purchase or sale, or cash that came or went.
  */
 export type TradeCreate = {
     /**
+     * Type
+     *
+     * buy, sell, short, cover, transfer_in and transfer_out have ticker, quantity and price; dividend, interest, deposit, withdrawal, fee and tax have an amount. Left out: buy or sell, by the sign of the quantity.
+     */
+    type?: 'buy' | 'sell' | 'short' | 'cover' | 'transfer_in' | 'transfer_out' | 'dividend' | 'interest' | 'deposit' | 'withdrawal' | 'fee' | 'tax' | null;
+    /**
      * Ticker
      *
-     * As the price source writes it.
+     * Needed for everything that an instrument is part of.
      */
-    ticker: string;
+    ticker?: string | null;
     /**
      * Quantity
      *
-     * Shares: positive for a purchase, negative for a sale; not zero. A number, or a string of one; read exactly, at most 10 decimal places.
+     * Of a sale, a positive quantity is that many sold.
      */
-    quantity: string | number;
+    quantity?: string | number | null;
     /**
      * Price
-     *
-     * Not negative. A number, or a string of one; read exactly, at most 10 decimal places.
      */
-    price: string | number;
+    price?: string | number | null;
+    /**
+     * Amount
+     *
+     * Of an entry of cash, before fee and tax; positive as the type says, negative for its reverse.
+     */
+    amount?: string | number | null;
     /**
      * Currency
      *
@@ -2572,11 +2850,29 @@ export type TradeCreate = {
      */
     fee?: string | number;
     /**
+     * Tax
+     *
+     * Not negative. A number, or a string of one; read exactly, at most 10 decimal places.
+     */
+    tax?: string | number;
+    /**
+     * Fx Rate
+     *
+     * Base currency for one unit of `currency`, as it was settled. Left out: the day's rate.
+     */
+    fx_rate?: string | number | null;
+    /**
      * Executed At
      *
      * Left out: now.
      */
     executed_at?: string | null;
+    /**
+     * Account
+     *
+     * At which broker.
+     */
+    account?: string | null;
     /**
      * Note
      */
@@ -2584,7 +2880,7 @@ export type TradeCreate = {
     /**
      * External Id
      *
-     * Your own identity of the trade; unique within the portfolio.
+     * Your own identity of the entry; unique within the portfolio.
      */
     external_id?: string | null;
 };
@@ -2592,7 +2888,7 @@ export type TradeCreate = {
 /**
  * TradePage
  *
- * Trades, the latest execution first.
+ * Entries, the latest execution first.
  */
 export type TradePage = {
     /**
@@ -4091,6 +4387,60 @@ export type RequestBacktestResponses = {
 
 export type RequestBacktestResponse = RequestBacktestResponses[keyof RequestBacktestResponses];
 
+export type ListChangesData = {
+    body?: never;
+    path: {
+        portfolio_id: number;
+    };
+    query?: {
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/portfolios/{portfolio_id}/trades/changes';
+};
+
+export type ListChangesErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type ListChangesError = ListChangesErrors[keyof ListChangesErrors];
+
+export type ListChangesResponses = {
+    /**
+     * Successful response
+     */
+    200: RecordedChangePage;
+};
+
+export type ListChangesResponse = ListChangesResponses[keyof ListChangesResponses];
+
 export type RecomputeRiskData = {
     body?: never;
     path: {
@@ -4301,3 +4651,58 @@ export type ChangeTradeResponses = {
 };
 
 export type ChangeTradeResponse = ChangeTradeResponses[keyof ChangeTradeResponses];
+
+export type ListChangesOfTradeData = {
+    body?: never;
+    path: {
+        portfolio_id: number;
+        trade_id: number;
+    };
+    query?: {
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/portfolios/{portfolio_id}/trades/{trade_id}/changes';
+};
+
+export type ListChangesOfTradeErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type ListChangesOfTradeError = ListChangesOfTradeErrors[keyof ListChangesOfTradeErrors];
+
+export type ListChangesOfTradeResponses = {
+    /**
+     * Successful response
+     */
+    200: RecordedChangePage;
+};
+
+export type ListChangesOfTradeResponse = ListChangesOfTradeResponses[keyof ListChangesOfTradeResponses];
