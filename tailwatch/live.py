@@ -7,7 +7,8 @@ message carries the revision it speaks of.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, Literal, TypedDict
 
@@ -22,6 +23,9 @@ from tailwatch.settings import get_settings
 
 CHANNEL: Final = "tailwatch:live"
 RECONNECT_SECONDS: Final = 0.5
+#: One key for each portfolio that some page looks at; it expires unless it is renewed.
+_WATCHED: Final = "tailwatch:watched:"
+WATCHED_SECONDS: Final = 15.0
 _IDS: Final = ("kind", "portfolio_id", "snapshot_id", "revision", "request_id", "stage")
 
 log = structlog.get_logger(__name__)
@@ -56,6 +60,44 @@ class ProgressMessage(TypedDict):
     fraction: float
 
 
+class QuoteMessage(TypedDict):
+    """What a portfolio is worth at live prices (worker/quotes): all of it each time, and never stored.
+
+    A snapshot stays what it is; these are its positions and its scenarios at other prices.
+    """
+
+    kind: Literal["quote"]
+    portfolio_id: int
+    #: The snapshot whose positions these are, and its revision.
+    snapshot_id: int
+    revision: int
+    base_currency: str
+    #: ISO day of the newest stored close; `pnl` counts from the stored closes.
+    close_day: str | None
+    #: Exact, as everywhere in JSON.
+    nav: str
+    pnl: str
+    #: Of NAV at the stored closes.
+    pnl_fraction: float | None
+    # Of the live NAV, on the weights of now.
+    annualized_volatility: float | None
+    var_95_1d: float | None
+    es_95_1d: float | None
+    var_975_1d: float | None
+    es_975_1d: float | None
+    var_99_1d: float | None
+    es_99_1d: float | None
+    #: The same seven in base currency; None: nothing is modelled.
+    amounts: dict[str, float] | None
+    #: Those with a live price or a live exchange rate.
+    positions: list[dict[str, Any]]
+    #: How the stream is: `state`, `message` and `last_tick_at`.
+    feed: dict[str, Any]
+    at: str
+    #: Epoch seconds: `received` (the newest price in it) and `published`.
+    timing: dict[str, float]
+
+
 class AccessMessage(TypedDict, total=False):
     """Somebody lost access: the sockets of this session or token, or the room of this portfolio, must go."""
 
@@ -71,7 +113,7 @@ class ResyncMessage(TypedDict):
     kind: Literal["resync"]
 
 
-Message = RiskMessage | ProgressMessage | AccessMessage | ResyncMessage
+Message = RiskMessage | ProgressMessage | QuoteMessage | AccessMessage | ResyncMessage
 
 
 @lru_cache(maxsize=1)
@@ -103,6 +145,25 @@ def publish(message: Message) -> bool:
         return False
     metrics.LIVE_MESSAGES.inc(message["kind"], "sent")
     return True
+
+
+def announce(portfolio_ids: Collection[int]) -> None:
+    """Say that pages look at these portfolios, for the next `WATCHED_SECONDS`. Never raises."""
+    pipeline = client().pipeline(transaction=False)
+    for each in portfolio_ids:
+        pipeline.set(f"{_WATCHED}{each}", b"", px=int(1000 * WATCHED_SECONDS))
+    # What is lost is said again in a few seconds; whoever is to learn it knows by itself that Valkey is away.
+    with suppress(redis.RedisError):
+        pipeline.execute()
+
+
+def watched() -> set[int]:
+    """Return the portfolios that some page looks at.
+
+    Raises:
+        redis.RedisError: Valkey does not answer.
+    """
+    return {int(key.removeprefix(_WATCHED.encode())) for key in client().scan_iter(f"{_WATCHED}*", count=1000)}
 
 
 def messages() -> Iterator[dict[str, Any]]:

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     yahoo_timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     yahoo_base_url: str | None = None
 
+    #: Whether ./run starts worker/quotes, which follows a stream of prices while pages are open.
+    live_quotes: bool = False
+    live_quotes_url: str | None = None
+    live_quotes_per_second: float = Field(default=4, gt=0, le=20)
+
     #: When the nightly refresh is due, UTC; the default is after New York's close in winter and in summer.
     nightly_at: time = time(22, 30)
 

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from tailwatch.embedded import instance, layout, page, ports
 from tailwatch.embedded.environment import ROOT, SetupError
-from tailwatch.embedded.programs import PRODUCT, WEB, Program
+from tailwatch.embedded.programs import WEB, Program, product
 from tailwatch.embedded.readiness import what_is_missing
 from tailwatch.embedded.servers import Postgres, Valkey
 from tailwatch.embedded.steps import Steps
@@ -36,10 +36,6 @@ READY_SECONDS: Final = 120.0
 SUPERVISOR_RESTARTS: Final = 3
 #: What the address says for an address that means "this machine" or "every network".
 _LOCALHOST: Final = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "localhost", "::1": "localhost"}  # noqa: S104
-
-
-#: What can start before the page is built.
-_WITHOUT_PAGE: Final = [program for group in PRODUCT for program in group if program is not WEB]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,9 @@ class _Launch:
         self._servers = [server.program for server in (self._postgres, self._valkey) if server is not None]
         self._page = threading.Thread(target=self._build_page, name="page", daemon=True)
         self._page_error: SetupError | None = None
+        self._product = product(os.environ)
+        #: What can start before the page is built.
+        self._without_page = [program for group in self._product for program in group if program is not WEB]
         self._started: set[Program] = set()
         self._supervisor_restarts = 0
 
@@ -98,7 +97,7 @@ class _Launch:
 
     @property
     def _everything(self) -> list[Program]:
-        return [*self._servers, *(program for group in reversed(PRODUCT) for program in group)]
+        return [*self._servers, *(program for group in reversed(self._product) for program in group)]
 
     def run(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -137,14 +136,14 @@ class _Launch:
             self._supervisor.run(*self._servers)
             if self._schema_is_current():
                 # Nothing will change under the others: they load while the servers and the account are seen to.
-                self._run(*_WITHOUT_PAGE)
+                self._run(*self._without_page)
                 if not self._page.is_alive():
                     self._run(WEB)
             for server in (self._postgres, self._valkey):
                 if server is not None:
                     server.wait_ready(self._supervisor.raise_if_given_up)
         link = self._prepare()
-        self._run(*_WITHOUT_PAGE)
+        self._run(*self._without_page)
         if self._page.ident is not None:
             self._page.join()
         if self._page_error is not None:
@@ -301,7 +300,7 @@ class _Launch:
         if self._supervisor.has_ended():
             return
         self._say("\nStopping (Ctrl-C again ends everything at once):")
-        reverse: list[Sequence[Program]] = [*PRODUCT, *((program,) for program in reversed(self._servers))]
+        reverse: list[Sequence[Program]] = [*self._product, *((program,) for program in reversed(self._servers))]
         for group in reverse:
             self._supervisor.stop(group, lambda program: self._say(f"  {program.title} stopped"))
         self._supervisor.shut_down()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,5 +85,21 @@ SCHEDULER: Final = Program(
     stop_seconds=8,
     group=PRODUCT_GROUP,
 )
+QUOTES: Final = Program(
+    name="quotes",
+    title="live quotes",
+    command=(sys.executable, "-m", "worker.quotes"),
+    stop=signal.SIGTERM,
+    orphaned=signal.SIGKILL,
+    stop_seconds=5,
+    group=PRODUCT_GROUP,
+)
 #: Started together; stopped in this order, each group at once: nothing is left running without what it talks to.
 PRODUCT: Final[tuple[tuple[Program, ...], ...]] = ((SCHEDULER,), WORKERS, (WEB,))
+#: As pydantic reads a yes, without the time that loading it takes.
+_YES: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
+
+
+def product(environment: Mapping[str, str]) -> tuple[tuple[Program, ...], ...]:
+    """Return `PRODUCT`, and before it the programs that `environment` (LIVE_QUOTES) switches on."""
+    return ((QUOTES,), *PRODUCT) if environment.get("LIVE_QUOTES", "").lower() in _YES else PRODUCT

@@ -108,6 +108,17 @@ DISPATCH_FAILURES: Final = Measure(
 TICKS: Final = Measure(
     "Gauge", "tailwatch_scheduler_tick_timestamp_seconds", "When this part last went round.", ["part"]
 )
+QUOTE_TICKS: Final = Measure(
+    "Counter", "tailwatch_quote_ticks", "Live prices that came, by what was made of them.", ["outcome"]
+)
+QUOTE_CONNECTIONS: Final = Measure(
+    "Counter", "tailwatch_quote_connections", "Attempts to reach the stream of live prices.", ["outcome"]
+)
+QUOTE_FEED: Final = Measure("Gauge", "tailwatch_quote_feed_connected", "1: the stream of live prices is connected.")
+QUOTE_PORTFOLIOS: Final = Measure("Gauge", "tailwatch_quote_portfolios", "Portfolios that are valued at live prices.")
+QUOTE_SECONDS: Final = Measure(
+    "Histogram", "tailwatch_quote_seconds", "Time from a live price's arrival to its figures' publishing.", (), _SHORT
+)
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Measure))
 

@@ -27,6 +27,14 @@ def test_every_service_of_the_product_is_there() -> None:
     assert wanted <= set(SERVICES)
 
 
+def test_live_quotes_are_switched_on_by_their_profile_alone() -> None:
+    quotes = SERVICES["quotes"]
+    assert quotes["profiles"] == ["quotes"]
+    assert quotes["environment"]["LIVE_QUOTES"] == "on"
+    assert "LIVE_QUOTES" not in COMPOSE["x-settings"]
+    assert quotes["networks"] == ["data", "outside"]
+
+
 def test_only_the_web_server_is_published() -> None:
     assert [name for name, service in SERVICES.items() if service.get("ports")] == ["frontend"]
     assert not [name for name, service in SERVICES.items() if service.get("network_mode") == "host"]

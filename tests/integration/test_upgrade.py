@@ -29,7 +29,10 @@ STARTS = {
     "backup": (*CLI, "backup", "-"),
     "upgrade": (*CLI, "upgrade", "--notes"),
     "launcher": (sys.executable, "-m", "tailwatch.embedded.prepare", "--begun", "2026-01-01T00:00:00+00:00"),
-    **{program.name: program.command for program in (programs.WEB, *programs.WORKERS, programs.SCHEDULER)},
+    **{
+        program.name: program.command
+        for program in (programs.WEB, *programs.WORKERS, programs.SCHEDULER, programs.QUOTES)
+    },
 }
 
 

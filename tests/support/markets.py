@@ -18,7 +18,7 @@ LAST: date = date(2022, 12, 28)
 
 def weekdays(count: int, last: date = LAST) -> list[date]:
     """Return the `count` weekdays up to `last`."""
-    days = np.busday_offset(last, np.arange(1 - count, 1), roll="backward")
+    days = np.busday_offset(np.datetime64(last, "D"), np.arange(1 - count, 1), roll="backward")
     return [day.astype(object) for day in days]
 
 
@@ -35,7 +35,7 @@ def store(
     days: Sequence[date],
     closes: Sequence[Decimal],
     *,
-    widths: Sequence[Decimal] | None = None,
+    widths: Sequence[Decimal | None] | None = None,
 ) -> int:
     """Store a history, nothing of which is due for a fetch any more; return the instrument's id.
 

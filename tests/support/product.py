@@ -29,6 +29,8 @@ COMMANDS = {
     program.name.removeprefix("worker-"): program.command
     for program in (programs.WEB, *programs.WORKERS, programs.SCHEDULER)
 }
+#: Only started by name.
+SWITCHED_OFF = {programs.QUOTES.name: programs.QUOTES.command}
 
 
 class Product:
@@ -73,7 +75,12 @@ class Product:
         for name in names or COMMANDS:
             with (self.servers.folder / f"{name}.log").open("ab") as log:
                 self._processes[name] = subprocess.Popen(
-                    COMMANDS[name], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                    (COMMANDS | SWITCHED_OFF)[name],
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
 
     def pid(self, name: str) -> int:

@@ -47,6 +47,8 @@ EXAMPLES = {
     "price_sources": "sample",
     "price_history_days": "500",
     "yahoo_base_url": "http://127.0.0.1:1",
+    "live_quotes": "on",
+    "live_quotes_url": "ws://127.0.0.1:1",
     "nightly_at": "21:15",
     "backup_at": "03:00",
     "backup_dir": "/backups",

@@ -29,6 +29,11 @@ export const routes: Routes = [
         loadComponent: () => import('./features/portfolio/portfolio-settings'),
       },
       {
+        path: 'portfolios/:portfolioId/import',
+        title: 'Import a file · Tailwatch',
+        loadComponent: () => import('./features/import/import'),
+      },
+      {
         path: 'settings/tokens',
         title: 'API tokens · Tailwatch',
         loadComponent: () => import('./features/tokens/tokens'),

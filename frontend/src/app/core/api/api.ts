@@ -2,7 +2,7 @@ import { Injectable, inject } from '@angular/core';
 
 import type * as api from './generated';
 import { Http } from './http';
-import type { Portfolio, PortfolioInput, Risk, Token, TokenCreate, TradeInput } from './types';
+import type { Portfolio, PortfolioInput, Risk, Token, TokenCreate, EntryInput } from './types';
 
 /** Trades on one page of the list. */
 const TRADES = 20;
@@ -74,7 +74,7 @@ export class Api {
   }
 
   /** The same key with the same body books once, however often it is sent. */
-  bookTrade(portfolio_id: number, body: TradeInput, key: string): Promise<api.BookedTrade> {
+  bookTrade(portfolio_id: number, body: EntryInput, key: string): Promise<api.BookedTrade> {
     const url = '/api/portfolios/{portfolio_id}/trades';
     return this.http.send<api.CreateTradeData, api.BookedTrade>('POST', url, {
       path: { portfolio_id },
@@ -93,6 +93,42 @@ export class Api {
     const url = '/api/portfolios/{portfolio_id}/trades/{trade_id}';
     const path = { portfolio_id, trade_id };
     return this.http.send<api.DeleteTradeData, unknown>('DELETE', url, { path });
+  }
+
+  /** Read a file without booking it; `mapping` says what is to be known of it. */
+  tryImport(portfolio_id: number, file: File, mapping: ImportMapping): Promise<api.ImportResult> {
+    return this.sendFile(portfolio_id, file, mapping, true, null);
+  }
+
+  /** Book a file: all of it, or the rows of some lines. */
+  bookImport(
+    portfolio_id: number,
+    file: File,
+    mapping: ImportMapping,
+    lines: number[] | null,
+  ): Promise<api.ImportResult> {
+    return this.sendFile(portfolio_id, file, mapping, false, lines);
+  }
+
+  imports(portfolio_id: number): Promise<api.TradeImportPage> {
+    const url = '/api/portfolios/{portfolio_id}/imports';
+    return this.http.send<api.ListImportsData, api.TradeImportPage>('GET', url, {
+      path: { portfolio_id },
+    });
+  }
+
+  takeBackImport(portfolio_id: number, import_id: number): Promise<api.TakenBack> {
+    const url = '/api/portfolios/{portfolio_id}/imports/{import_id}';
+    const path = { portfolio_id, import_id };
+    return this.http.send<api.DeleteImportData, api.TakenBack>('DELETE', url, { path });
+  }
+
+  /** Who changed or removed which entry, the newest first. */
+  changes(portfolio_id: number): Promise<api.RecordedChangePage> {
+    const url = '/api/portfolios/{portfolio_id}/trades/changes';
+    return this.http.send<api.ListChangesData, api.RecordedChangePage>('GET', url, {
+      path: { portfolio_id },
+    });
   }
 
   holdings(portfolio_id: number): Promise<api.Holdings> {
@@ -177,6 +213,28 @@ export class Api {
     const url = '/api/tokens/{token_id}';
     return this.http.send<api.RevokeTokenData, unknown>('DELETE', url, { path: { token_id } });
   }
+
+  private sendFile(
+    portfolio_id: number,
+    file: File,
+    mapping: ImportMapping,
+    dry_run: boolean,
+    lines: number[] | null,
+  ): Promise<api.ImportResult> {
+    const body = new FormData();
+    body.set('file', file);
+    body.set('mapping', JSON.stringify(mapping));
+    if (lines) body.set('rows', JSON.stringify(lines));
+    const url = '/api/portfolios/{portfolio_id}/trades/import';
+    const parts = { path: { portfolio_id }, query: { dry_run }, body: body as never };
+    return this.http.send<api.ImportTradesData, api.ImportResult>('POST', url, parts);
+  }
+}
+
+/** What the reader says of a file: its column for each of ours, and tickers for what it calls otherwise. */
+export interface ImportMapping {
+  columns: Record<string, string>;
+  symbols: Record<string, string>;
 }
 
 /** Follow a list's cursors to its end; for lists that are short by nature. */

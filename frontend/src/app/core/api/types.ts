@@ -12,6 +12,8 @@ export type {
   Failure,
   HistoryRow,
   Holding,
+  Holdings,
+  ImportResult,
   Interval,
   Me,
   MethodFigures,
@@ -21,6 +23,7 @@ export type {
   PreviewFigures,
   PreviewRequest,
   Progress,
+  ReadRow,
   Risk,
   RiskGroup,
   ServedDay,
@@ -32,6 +35,7 @@ export type {
   Token,
   TokenCreate,
   Trade,
+  TradeImport,
 } from './generated';
 
 export type Position = RiskPosition;
@@ -43,17 +47,30 @@ export type RiskMethod = api.Portfolio['risk_method'];
 export type Covariance = api.Portfolio['risk_covariance'];
 export type PortfolioInput = PortfolioCreate;
 
-/** A trade to be booked; exact decimals go out as strings. */
-export type TradeInput = Omit<
-  TradeCreate,
-  'quantity' | 'price' | 'fee' | 'currency' | 'executed_at'
-> & {
+/** An entry to be booked; exact decimals go out as strings. */
+export type EntryInput = TradeCreate;
+
+/** A trade of shares to be booked. */
+export type TradeInput = Pick<EntryInput, 'external_id' | 'note'> & {
+  ticker: string;
   quantity: string;
   price: string;
   fee?: string;
   currency?: string;
   executed_at?: string;
 };
+
+/** An entry of shares: a quantity at a price. */
+export type ShareTrade = api.Trade & { ticker: string; quantity: string; price: string };
+/** An entry of cash that came or went. */
+export type CashType = Extract<
+  api.Trade['type'],
+  'dividend' | 'interest' | 'deposit' | 'withdrawal' | 'fee' | 'tax'
+>;
+
+export function isOfShares(trade: api.Trade): trade is ShareTrade {
+  return trade.quantity !== null;
+}
 
 /** A snapshot was stored. Socket.IO events stand in no OpenAPI document; docs/architecture.md has them. */
 export interface RiskEvent {

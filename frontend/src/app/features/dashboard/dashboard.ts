@@ -20,7 +20,7 @@ import { RiskMethod, Trade } from '../../core/api/types';
 import { PortfolioFeed } from '../../core/live/portfolio-feed';
 import { Portfolios } from '../../core/portfolios';
 import { Card } from '../../ui/card';
-import { exact } from '../../ui/format';
+import { entryWords } from './entry-words';
 import { Icon } from '../../ui/icon';
 import { Answer } from './answer';
 import { Backtest } from './backtest';
@@ -125,13 +125,7 @@ export default class Dashboard {
   }
 
   protected onBooked(trade: Trade): void {
-    const sells = trade.quantity.startsWith('-');
-    const quantity = exact(trade.quantity.replace('-', ''));
-    this.snackBar.open(
-      `${sells ? 'Sold' : 'Bought'} ${quantity} ${trade.ticker} at ${exact(trade.price, 2)}.`,
-      undefined,
-      { duration: 5000 },
-    );
+    this.snackBar.open(`Booked: ${entryWords(trade)}.`, undefined, { duration: 5000 });
     void this.feed.refresh();
   }
 

@@ -5,6 +5,8 @@ function position(ticker: string, weight: number | null, es: number | null): Pos
   return {
     ticker,
     quantity: '1',
+    currency: 'USD',
+    rate: '1',
     price: null,
     price_date: null,
     price_source: null,

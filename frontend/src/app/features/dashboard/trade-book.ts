@@ -47,10 +47,10 @@ export class TradeBook {
     await this.feed.refresh();
   }
 
-  /** Book a deleted trade again as it was; only its id is new. */
+  /** Book a deleted entry again as it was; only its id is new. */
   async restore(trade: Trade): Promise<void> {
-    const { ticker, quantity, price, currency, fee, executed_at, note, external_id } = trade;
-    const body = { ticker, quantity, price, currency, fee, executed_at, note, external_id };
+    const { id, import_id, created_at, updated_at, ...body } = trade;
+    void [id, import_id, created_at, updated_at];
     await this.api.bookTrade(this.portfolioId, body, newIdempotencyKey());
     await this.feed.refresh();
   }

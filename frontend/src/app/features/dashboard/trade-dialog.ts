@@ -1,13 +1,13 @@
 import { ChangeDetectionStrategy, Component, inject } from '@angular/core';
 import { MAT_DIALOG_DATA, MatDialogModule, MatDialogRef } from '@angular/material/dialog';
 
-import { Portfolio, Trade } from '../../core/api/types';
+import { Portfolio, ShareTrade } from '../../core/api/types';
 import { FORM_FIELDS } from '../../ui/form-fields';
 import { TradeForm } from './trade-form';
 
 export interface TradeToChange {
   portfolio: Portfolio;
-  trade: Trade;
+  trade: ShareTrade;
 }
 
 /** Changes a booked trade; closes with true once it is changed. */

@@ -3,13 +3,13 @@ import { ComponentFixture, TestBed } from '@angular/core/testing';
 
 import { Api } from '../../core/api/api';
 import { Problem } from '../../core/api/problem';
-import { Portfolio, Trade, TradeInput } from '../../core/api/types';
+import { Portfolio, ShareTrade, TradeInput } from '../../core/api/types';
 import { PortfolioFeed } from '../../core/live/portfolio-feed';
 import { useLocale } from '../../ui/format';
 import { TradeForm } from './trade-form';
 
 const PORTFOLIO = { id: 7, base_currency: 'USD' } as Portfolio;
-const BOOKED = { id: 1, ticker: 'AAPL', quantity: '10', price: '180.09' } as Trade;
+const BOOKED = { id: 1, ticker: 'AAPL', quantity: '10', price: '180.09' } as ShareTrade;
 const OFFLINE = new Problem(0, 'about:blank', 'No connection', 'Tailwatch cannot be reached.');
 
 class FakeApi {

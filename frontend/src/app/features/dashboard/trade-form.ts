@@ -28,7 +28,7 @@ import { MatInput } from '@angular/material/input';
 import { Api } from '../../core/api/api';
 import { toFormErrors } from '../../core/api/form-errors';
 import { renamed, toProblem } from '../../core/api/problem';
-import { Portfolio, Trade } from '../../core/api/types';
+import { Portfolio, ShareTrade, Trade } from '../../core/api/types';
 import { Draft } from '../../core/draft';
 import { newIdempotencyKey } from '../../core/idempotency';
 import { parseDecimal } from '../../ui/decimal';
@@ -71,7 +71,7 @@ const FIELDS = ['ticker', 'quantity', 'price', 'fee', 'executedAt', 'note'] as c
 export class TradeForm implements OnInit {
   readonly portfolio = input.required<Portfolio>();
   /** The trade to change; null to book a new one. */
-  readonly trade = input<Trade | null>(null);
+  readonly trade = input<ShareTrade | null>(null);
   readonly booked = output<Trade>();
   readonly changed = output();
   readonly cancelled = output();
@@ -194,7 +194,7 @@ export class TradeForm implements OnInit {
     this.booked.emit(trade);
   }
 
-  private async change(trade: Trade): Promise<void> {
+  private async change(trade: ShareTrade): Promise<void> {
     const body = changes(trade, this.model(), this.locale);
     if (Object.keys(body).length > 0) {
       await this.api.changeTrade(this.portfolio().id, trade.id, body);

@@ -1,17 +1,23 @@
-import { Trade } from '../../core/api/types';
+import { ShareTrade } from '../../core/api/types';
 import { EMPTY_TRADE, changes, fromTrade, toInput, totalOf, withSideOfSign } from './trade-model';
 
 const TYPED = { ...EMPTY_TRADE, ticker: ' aapl ', quantity: '1,000', price: '180.09' };
-const BOOKED: Trade = {
+const BOOKED: ShareTrade = {
   id: 1,
+  type: 'sell',
   ticker: 'PFE',
   quantity: '-250',
   price: '38.46',
+  amount: null,
   currency: 'USD',
   fee: '1.5',
+  tax: '0',
+  fx_rate: null,
   executed_at: '2021-10-18T14:30:00Z',
   note: 'hedge',
+  account: null,
   external_id: null,
+  import_id: null,
   created_at: '2021-10-18T14:30:00Z',
   updated_at: '2021-10-18T14:30:00Z',
 };

@@ -1,4 +1,4 @@
-import { Trade, TradeInput } from '../../core/api/types';
+import { ShareTrade, TradeInput } from '../../core/api/types';
 import { add, multiply, negate, parseDecimal } from '../../ui/decimal';
 
 /** A trade as it is typed. */
@@ -49,7 +49,7 @@ export function toInput(model: TradeModel, locale: string): TradeInput {
 }
 
 /** A booked trade as the form shows it for changing. */
-export function fromTrade(trade: Trade, locale: string): TradeModel {
+export function fromTrade(trade: ShareTrade, locale: string): TradeModel {
   const sells = trade.quantity.startsWith('-');
   return {
     side: sells ? 'sell' : 'buy',
@@ -63,7 +63,7 @@ export function fromTrade(trade: Trade, locale: string): TradeModel {
 }
 
 /** Only what differs from the booked trade; an emptied field goes back to its default. */
-export function changes(trade: Trade, model: TradeModel, locale: string): Partial<TradeInput> {
+export function changes(trade: ShareTrade, model: TradeModel, locale: string): Partial<TradeInput> {
   const input: TradeInput = { fee: '0', note: null, ...toInput(model, locale) };
   const same: Record<string, boolean> = {
     ticker: input.ticker === trade.ticker,
@@ -104,7 +104,8 @@ export function typed(value: string, locale: string): string {
   return trimmed(value).replace('.', decimal?.value ?? '.');
 }
 
-function toLocalField(iso: string): string {
+/** A moment as a `datetime-local` field has it, in the reader's time zone. */
+export function toLocalField(iso: string): string {
   const at = new Date(iso);
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

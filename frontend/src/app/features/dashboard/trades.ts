@@ -1,26 +1,28 @@
 import { ChangeDetectionStrategy, Component, computed, inject, input } from '@angular/core';
-import { MatIconButton } from '@angular/material/button';
+import { MatButton, MatIconButton } from '@angular/material/button';
 import { MatDialog } from '@angular/material/dialog';
 import { MatSnackBar } from '@angular/material/snack-bar';
 import { MatTooltip } from '@angular/material/tooltip';
+import { RouterLink } from '@angular/router';
 import { firstValueFrom } from 'rxjs';
 
 import { toProblem } from '../../core/api/problem';
-import { Portfolio, Trade } from '../../core/api/types';
+import { Portfolio, Trade, isOfShares } from '../../core/api/types';
 import { PortfolioFeed } from '../../core/live/portfolio-feed';
 import { Card } from '../../ui/card';
 import { confirm } from '../../ui/confirm';
 import { PlainTable } from '../../ui/csv';
-import { multiply, negate } from '../../ui/decimal';
-import { day, exact, moment, money } from '../../ui/format';
+import { day, moment } from '../../ui/format';
 import { Icon } from '../../ui/icon';
+import { CashDialog, CashToBook } from './cash-dialog';
+import { entryRow, entryWords } from './entry-words';
 import { TradeBook } from './trade-book';
 import { TradeDialog, TradeToChange } from './trade-dialog';
 
-/** Every trade, newest first, to be changed or deleted. A deleted one can be brought back. */
+/** Every entry, newest first, to be changed or deleted. A deleted one can be brought back. */
 @Component({
   selector: 'app-trades',
-  imports: [Card, Icon, MatIconButton, MatTooltip],
+  imports: [Card, Icon, MatButton, MatIconButton, MatTooltip, RouterLink],
   templateUrl: './trades.html',
   styleUrl: './trades.scss',
   changeDetection: ChangeDetectionStrategy.OnPush,
@@ -35,45 +37,75 @@ export class Trades {
 
   protected readonly rows = computed(() =>
     this.book.trades().map((trade) => ({
-      trade,
-      sells: trade.quantity.startsWith('-'),
+      ...entryRow(trade),
+      words: entryWords(trade),
       day: day(trade.executed_at),
       moment: moment(trade.executed_at),
-      quantity: exact(absolute(trade.quantity)),
-      price: exact(trade.price, 2),
-      amount: money(absolute(multiply(trade.quantity, trade.price)), trade.currency),
-      fee: Number(trade.fee) === 0 ? '' : `fee ${money(trade.fee, trade.currency)}`,
     })),
   );
   protected readonly table = computed<PlainTable>(() => ({
-    columns: ['Executed at', 'Ticker', 'Quantity', 'Price', 'Currency', 'Fee', 'Note'],
+    columns: [
+      'Executed at',
+      'Type',
+      'Ticker',
+      'Quantity',
+      'Price',
+      'Amount',
+      'Currency',
+      'Fee',
+      'Tax',
+      'Note',
+    ],
     rows: this.book
       .trades()
-      .map((t) => [t.executed_at, t.ticker, t.quantity, t.price, t.currency, t.fee, t.note]),
+      .map((t) => [
+        t.executed_at,
+        t.type,
+        t.ticker,
+        t.quantity,
+        t.price,
+        t.amount,
+        t.currency,
+        t.fee,
+        t.tax,
+        t.note,
+      ]),
   }));
 
   protected async change(trade: Trade): Promise<void> {
-    const data = { portfolio: this.portfolio(), trade };
-    const opened = this.dialog.open<TradeDialog, TradeToChange, boolean>(TradeDialog, {
-      data,
+    const portfolio = this.portfolio();
+    const opened = isOfShares(trade)
+      ? this.dialog.open<TradeDialog, TradeToChange, boolean>(TradeDialog, {
+          data: { portfolio, trade },
+          width: '480px',
+        })
+      : this.dialog.open<CashDialog, CashToBook, boolean>(CashDialog, {
+          data: { portfolio, trade },
+          width: '480px',
+        });
+    if (await firstValueFrom(opened.afterClosed())) await this.feed.refresh();
+  }
+
+  protected async bookCash(): Promise<void> {
+    const opened = this.dialog.open<CashDialog, CashToBook, boolean>(CashDialog, {
+      data: { portfolio: this.portfolio(), trade: null },
       width: '480px',
     });
     if (await firstValueFrom(opened.afterClosed())) await this.feed.refresh();
   }
 
   protected async delete(trade: Trade): Promise<void> {
-    const name = `${exact(absolute(trade.quantity))} ${trade.ticker}`;
-    const verb = trade.quantity.startsWith('-') ? 'sale' : 'purchase';
+    const words = entryWords(trade);
     const sure = await confirm(this.dialog, {
-      title: `Delete the ${verb} of ${name}?`,
-      text: `It was booked for ${day(trade.executed_at)} at ${exact(trade.price, 2)}. The figures will be computed without it.`,
-      action: 'Delete trade',
+      title: `Delete the ${words}?`,
+      text: `It was booked for ${day(trade.executed_at)}. The figures will be computed without it; what it was stays in the audit trail.`,
+      action: 'Delete entry',
     });
     if (!sure) return;
     try {
       await this.book.delete(trade);
       this.snackBar
-        .open(`Deleted: ${verb} of ${name}.`, 'Undo', { duration: 12_000 })
+        .open(`Deleted: ${words}.`, 'Undo', { duration: 12_000 })
         .onAction()
         .subscribe(() => void this.restore(trade));
     } catch (error) {
@@ -93,5 +125,3 @@ export class Trades {
     }
   }
 }
-
-const absolute = (value: string) => (value.startsWith('-') ? negate(value) : value);

@@ -25,7 +25,9 @@ import { toFormErrors } from '../../core/api/form-errors';
 import { renamed, toProblem } from '../../core/api/problem';
 import { Icon } from '../../ui/icon';
 import {
+  CASH,
   CONFIDENCES,
+  COST_BASES,
   COVARIANCES,
   FIELD_OF,
   METHODS,
@@ -33,7 +35,16 @@ import {
   PortfolioModel,
 } from './portfolio-model';
 
-const FIELDS = ['name', 'benchmark', 'method', 'covariance', 'window', 'confidence'] as const;
+const FIELDS = [
+  'name',
+  'benchmark',
+  'method',
+  'covariance',
+  'window',
+  'confidence',
+  'costBasis',
+  'cash',
+] as const;
 
 /** Name, benchmark and how risk is measured. What is done with them is the page's around it: `save`. */
 @Component({
@@ -48,11 +59,17 @@ export class PortfolioForm implements OnInit {
   readonly save = input.required<(model: PortfolioModel) => Promise<void>>();
   readonly cancelled = output();
 
+  private readonly model = signal(NEW_PORTFOLIO);
   protected readonly methods = METHODS;
   protected readonly covariances = COVARIANCES;
   protected readonly confidences = CONFIDENCES;
+  protected readonly costBases = COST_BASES;
+  protected readonly cashChoices = CASH;
+  protected readonly costBasis = computed(() =>
+    COST_BASES.find(({ value }) => value === this.model().costBasis),
+  );
+  protected readonly cash = computed(() => CASH.find(({ value }) => value === this.model().cash));
   protected readonly problem = signal<string | null>(null);
-  private readonly model = signal(NEW_PORTFOLIO);
   protected readonly method = computed(() =>
     METHODS.find(({ value }) => value === this.model().method),
   );

@@ -9,7 +9,12 @@ export interface PortfolioModel {
   covariance: Covariance;
   window: string;
   confidence: string;
+  costBasis: CostBasis;
+  cash: CashTracking;
 }
+
+type CostBasis = Portfolio['cost_basis'];
+type CashTracking = Portfolio['cash_tracking'];
 
 export const NEW_PORTFOLIO: PortfolioModel = {
   name: '',
@@ -18,6 +23,8 @@ export const NEW_PORTFOLIO: PortfolioModel = {
   covariance: 'sample',
   window: '500',
   confidence: '95',
+  costBasis: 'average',
+  cash: 'auto',
 };
 
 /** A choice with what it means in one line. */
@@ -74,6 +81,21 @@ export const CONFIDENCES: readonly { value: string; name: string }[] = [
   { value: '99', name: `${percent(0.99, 0)} (1 day in 100)` },
 ];
 
+export const COST_BASES: readonly Choice<CostBasis>[] = [
+  { value: 'average', name: 'Average cost', about: 'A sale is a part of all shares held' },
+  { value: 'fifo', name: 'First in, first out', about: 'A sale is of the shares held longest' },
+];
+
+export const CASH: readonly Choice<CashTracking>[] = [
+  {
+    value: 'auto',
+    name: 'Automatic',
+    about: 'Cash counts once a deposit or withdrawal is booked',
+  },
+  { value: 'on', name: 'Counts', about: 'Cash is part of the value; purchases are paid from it' },
+  { value: 'off', name: 'Does not count', about: 'The value is that of the positions alone' },
+];
+
 /** Names of the API's fields in the form's words, for errors. */
 export const FIELD_OF: Record<string, keyof PortfolioModel> = {
   name: 'name',
@@ -82,6 +104,8 @@ export const FIELD_OF: Record<string, keyof PortfolioModel> = {
   risk_covariance: 'covariance',
   risk_window: 'window',
   risk_confidence: 'confidence',
+  cost_basis: 'costBasis',
+  cash_tracking: 'cash',
 };
 
 export function fromPortfolio(portfolio: Portfolio): PortfolioModel {
@@ -92,6 +116,8 @@ export function fromPortfolio(portfolio: Portfolio): PortfolioModel {
     covariance: portfolio.risk_covariance,
     window: String(portfolio.risk_window),
     confidence: String(Number(portfolio.risk_confidence)),
+    costBasis: portfolio.cost_basis,
+    cash: portfolio.cash_tracking,
   };
 }
 
@@ -103,6 +129,8 @@ export function toInput(model: PortfolioModel): PortfolioInput {
     risk_covariance: model.covariance,
     risk_window: Number(model.window),
     risk_confidence: model.confidence as PortfolioInput['risk_confidence'],
+    cost_basis: model.costBasis,
+    cash_tracking: model.cash,
   };
 }
 

@@ -909,6 +909,83 @@ export type HoldingsTotals = {
 };
 
 /**
+ * ImportCounts
+ *
+ * How many rows came to what.
+ */
+export type ImportCounts = {
+    /**
+     * New
+     */
+    new: number;
+    /**
+     * Duplicate
+     */
+    duplicate: number;
+    /**
+     * Possible Duplicate
+     */
+    possible_duplicate: number;
+    /**
+     * Error
+     */
+    error: number;
+    /**
+     * Ignored
+     */
+    ignored: number;
+    /**
+     * Split
+     */
+    split: number;
+    /**
+     * Booked
+     */
+    booked: number;
+};
+
+/**
+ * ImportResult
+ *
+ * What became of a file.
+ */
+export type ImportResult = {
+    /**
+     * Format
+     */
+    format: string;
+    /**
+     * Format Title
+     */
+    format_title: string;
+    /**
+     * Rows
+     *
+     * At most 1,000, those in error first; `counts` are of all.
+     */
+    rows: Array<ReadRow>;
+    counts: ImportCounts;
+    /**
+     * Columns
+     *
+     * The file's header, for a mapping.
+     */
+    columns: Array<string>;
+    /**
+     * Import Id
+     *
+     * Null for a dry run, and where nothing was new.
+     */
+    import_id: number | null;
+    /**
+     * Revision
+     *
+     * Of the portfolio; null where nothing changed.
+     */
+    revision: number | null;
+};
+
+/**
  * InstrumentCoverage
  *
  * Why one held instrument is not modelled by a full history of its own, or how many gaps were bridged.
@@ -1706,6 +1783,132 @@ export type Progress = {
      * Fraction
      */
     fraction: number;
+};
+
+/**
+ * ReadEntry
+ *
+ * An entry as it would be booked.
+ */
+export type ReadEntry = {
+    /**
+     * Type
+     */
+    type: 'buy' | 'sell' | 'short' | 'cover' | 'transfer_in' | 'transfer_out' | 'dividend' | 'interest' | 'deposit' | 'withdrawal' | 'fee' | 'tax';
+    /**
+     * Ticker
+     */
+    ticker: string | null;
+    /**
+     * Quantity
+     */
+    quantity: string | null;
+    /**
+     * Price
+     */
+    price: string | null;
+    /**
+     * Amount
+     */
+    amount: string | null;
+    /**
+     * Currency
+     */
+    currency: string;
+    /**
+     * Fee
+     */
+    fee: string;
+    /**
+     * Tax
+     */
+    tax: string;
+    /**
+     * Fx Rate
+     */
+    fx_rate: string | null;
+    /**
+     * Executed At
+     */
+    executed_at: string;
+    /**
+     * Account
+     */
+    account: string | null;
+    /**
+     * Note
+     */
+    note: string | null;
+    /**
+     * External Id
+     */
+    external_id: string | null;
+};
+
+/**
+ * ReadRow
+ *
+ * One row of a file.
+ */
+export type ReadRow = {
+    /**
+     * Line
+     *
+     * Of the file, from 1.
+     */
+    line: number;
+    /**
+     * Status
+     *
+     * possible_duplicate: an entry booked by hand looks the same; it is booked if its line is picked. split: of the instrument, and not known yet.
+     */
+    status: 'new' | 'duplicate' | 'possible_duplicate' | 'error' | 'ignored' | 'split' | 'known_split';
+    entry: ReadEntry | null;
+    split: ReadSplit | null;
+    /**
+     * Errors
+     *
+     * What keeps it from being booked, in sentences.
+     */
+    errors: Array<string>;
+    /**
+     * Remarks
+     */
+    remarks: Array<string>;
+    /**
+     * Ignored
+     *
+     * Why it is nothing to book.
+     */
+    ignored: string | null;
+    /**
+     * Raw
+     *
+     * The row's own cells.
+     */
+    raw: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * ReadSplit
+ *
+ * A split of an instrument: from `day` on, one old share is `ratio` new ones.
+ */
+export type ReadSplit = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Day
+     */
+    day: string;
+    /**
+     * Ratio
+     */
+    ratio: string;
 };
 
 /**
@@ -2568,6 +2771,22 @@ export type TailIntervals = {
 };
 
 /**
+ * TakenBack
+ *
+ * What taking an import back removed.
+ */
+export type TakenBack = {
+    /**
+     * Removed
+     */
+    removed: number;
+    /**
+     * Revision
+     */
+    revision: number;
+};
+
+/**
  * Token
  *
  * An API token, without its secret.
@@ -2883,6 +3102,64 @@ export type TradeCreate = {
      * Your own identity of the entry; unique within the portfolio.
      */
     external_id?: string | null;
+};
+
+/**
+ * TradeImport
+ *
+ * A file that was imported.
+ */
+export type TradeImport = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Imported At
+     */
+    imported_at: string;
+    /**
+     * Imported By
+     */
+    imported_by: string;
+    /**
+     * File Name
+     */
+    file_name: string;
+    /**
+     * Format
+     */
+    format: string;
+    /**
+     * Booked
+     */
+    booked: number;
+    /**
+     * Duplicates
+     */
+    duplicates: number;
+    /**
+     * Left Out
+     */
+    left_out: number;
+};
+
+/**
+ * TradeImportPage
+ *
+ * Imports, the newest first.
+ */
+export type TradeImportPage = {
+    /**
+     * Next Cursor
+     *
+     * Pass it as `cursor` for what follows; null at the end.
+     */
+    next_cursor: string | null;
+    /**
+     * Items
+     */
+    items: Array<TradeImport>;
 };
 
 /**
@@ -4033,6 +4310,60 @@ export type CreateTradeResponses = {
 
 export type CreateTradeResponse = CreateTradeResponses[keyof CreateTradeResponses];
 
+export type ListImportsData = {
+    body?: never;
+    path: {
+        portfolio_id: number;
+    };
+    query?: {
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/portfolios/{portfolio_id}/imports';
+};
+
+export type ListImportsErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type ListImportsError = ListImportsErrors[keyof ListImportsErrors];
+
+export type ListImportsResponses = {
+    /**
+     * Successful response
+     */
+    200: TradeImportPage;
+};
+
+export type ListImportsResponse = ListImportsResponses[keyof ListImportsResponses];
+
 export type ListHoldingsData = {
     body?: never;
     path: {
@@ -4290,6 +4621,143 @@ export type PreviewRiskResponses = {
 };
 
 export type PreviewRiskResponse = PreviewRiskResponses[keyof PreviewRiskResponses];
+
+export type ImportTradesData = {
+    body: {
+        /**
+         * At most 32 MB; its format is recognised by itself.
+         */
+        file: Blob | File;
+        /**
+         * What is to be known of the file, as JSON: `columns` names the file's column of each of ours (external_id, account, date, type, symbol, isin, quantity, price, amount, currency, fee, tax, fx_rate, note), `symbols` the ticker of what the file calls otherwise, or by ISIN.
+         */
+        mapping?: string;
+        /**
+         * Lines to book, as JSON: [2, 3, 7]. Without: all that are new, or none.
+         */
+        rows?: string;
+    };
+    path: {
+        portfolio_id: number;
+    };
+    query?: {
+        /**
+         * Dry Run
+         *
+         * Only say what each row would become.
+         */
+        dry_run?: boolean;
+    };
+    url: '/api/portfolios/{portfolio_id}/trades/import';
+};
+
+export type ImportTradesErrors = {
+    /**
+     * The request cannot be read as JSON
+     */
+    400: Problem;
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * The token may only read, or the CSRF token is missing
+     */
+    403: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * It exists already, or the Idempotency-Key was used for something else
+     */
+    409: Problem;
+    /**
+     * The body is too large
+     */
+    413: Problem;
+    /**
+     * The body is not declared as JSON
+     */
+    415: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * Too many requests; wait a minute
+     */
+    429: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type ImportTradesError = ImportTradesErrors[keyof ImportTradesErrors];
+
+export type ImportTradesResponses = {
+    /**
+     * Successful response
+     */
+    200: ImportResult;
+};
+
+export type ImportTradesResponse = ImportTradesResponses[keyof ImportTradesResponses];
+
+export type ExportTradesData = {
+    body?: never;
+    path: {
+        portfolio_id: number;
+    };
+    query?: {
+        /**
+         * Format
+         */
+        format?: 'csv' | 'json';
+    };
+    url: '/api/portfolios/{portfolio_id}/trades/export';
+};
+
+export type ExportTradesErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type ExportTradesError = ExportTradesErrors[keyof ExportTradesErrors];
+
+export type ExportTradesResponses = {
+    /**
+     * The file
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type ExportTradesResponse = ExportTradesResponses[keyof ExportTradesResponses];
 
 export type GetBacktestData = {
     body?: never;
@@ -4651,6 +5119,58 @@ export type ChangeTradeResponses = {
 };
 
 export type ChangeTradeResponse = ChangeTradeResponses[keyof ChangeTradeResponses];
+
+export type DeleteImportData = {
+    body?: never;
+    path: {
+        portfolio_id: number;
+        import_id: number;
+    };
+    query?: never;
+    url: '/api/portfolios/{portfolio_id}/imports/{import_id}';
+};
+
+export type DeleteImportErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * The token may only read, or the CSRF token is missing
+     */
+    403: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * The body is too large
+     */
+    413: Problem;
+    /**
+     * Too many requests; wait a minute
+     */
+    429: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type DeleteImportError = DeleteImportErrors[keyof DeleteImportErrors];
+
+export type DeleteImportResponses = {
+    /**
+     * Successful response
+     */
+    200: TakenBack;
+};
+
+export type DeleteImportResponse = DeleteImportResponses[keyof DeleteImportResponses];
 
 export type ListChangesOfTradeData = {
     body?: never;
