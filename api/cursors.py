@@ -25,6 +25,23 @@ def read_id(cursor: str) -> int:
     return _id(_decode(cursor))
 
 
+def after_text(key: str) -> str:
+    """Return the cursor of a list sorted by a text."""
+    return _encode(key)
+
+
+def read_text(cursor: str) -> str:
+    """Return the text that the next page starts beyond.
+
+    Raises:
+        ProblemError: 422, this is not a cursor of ours.
+    """
+    key = _decode(cursor)
+    if not key.isprintable():
+        raise _refused()
+    return key
+
+
 def after_moment(moment: datetime, row_id: int) -> str:
     """Return the cursor of a list sorted by a time, then id."""
     return _encode(f"{moment.astimezone(UTC).isoformat()}|{row_id}")

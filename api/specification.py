@@ -131,7 +131,7 @@ def _finish(method: str, operation: dict[str, Any]) -> None:
         operation["responses"]["304"] = {"description": "Nothing has changed since the ETag sent"}
         operation["responses"]["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
     for parameter in operation["parameters"]:
-        if parameter["in"] == "path":
+        if parameter["in"] == "path" and parameter["name"].endswith("_id"):
             parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
     if operation["operationId"] == "getReadiness":
         operation["responses"]["503"] = _NOT_READY

@@ -29,26 +29,61 @@ _DELETE_OTHERS = text(
     """
 )
 
-_UPSERT = text(
+# What will not be there any more, or not as it was, is kept as it was, in one row. It is rebased if every bar that
+# changes does so by one factor: what was adjusted for a split or dividend that came since.
+_SUPERSEDE = text(
     """
-    INSERT INTO prices AS p (instrument_id, day, close, adjusted_close, volume, source, fetched_at)
-    SELECT :id, bar.day, round(bar.close, 8), round(bar.adjusted_close, 8), bar.volume, :source, :now
-    FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:adjusted AS numeric[]),
-                CAST(:volumes AS bigint[])) AS bar(day, close, adjusted_close, volume)
-    ON CONFLICT (instrument_id, day) DO UPDATE
-    SET close = excluded.close, adjusted_close = excluded.adjusted_close, volume = excluded.volume,
-        source = excluded.source, fetched_at = excluded.fetched_at
-    WHERE p.source <> excluded.source
-       OR abs(p.close - excluded.close) > :same * excluded.close
-       OR abs(p.adjusted_close - excluded.adjusted_close) > :same * excluded.adjusted_close
+    WITH incoming AS (
+      SELECT * FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:adjusted AS numeric[]))
+        AS bar(day, close, adjusted_close)
+    ), changing AS (
+      SELECT p.*, b.day AS new_day, b.close / p.close AS ratio, b.adjusted_close / p.adjusted_close AS adjusted_ratio
+      FROM prices p LEFT JOIN incoming b ON b.day = p.day
+      WHERE p.instrument_id = :id
+        AND CASE WHEN b.day IS NULL THEN p.day >= :since OR p.source <> :source
+                 ELSE p.source <> :source OR abs(p.close - b.close) > :same * b.close
+                      OR abs(p.adjusted_close - b.adjusted_close) > :same * b.adjusted_close END
+    )
+    INSERT INTO superseded_prices (instrument_id, replaced_at, kind, days, closes, adjusted_closes, sources,
+                                   fetched_ats)
+    SELECT :id, :now,
+           CASE WHEN bool_and(new_day IS NULL) THEN 'removed'
+                WHEN bool_or(source <> :source) THEN 'source'
+                WHEN count(*) >= 5 AND max(ratio) - min(ratio) <= 1e-4 * max(ratio)
+                     AND max(adjusted_ratio) - min(adjusted_ratio) <= 1e-4 * max(adjusted_ratio) THEN 'rebased'
+                ELSE 'restated' END,
+           array_agg(day ORDER BY day), array_agg(close ORDER BY day), array_agg(adjusted_close ORDER BY day),
+           array_agg(source ORDER BY day), array_agg(fetched_at ORDER BY day)
+    FROM changing HAVING count(*) > 0
     """
 )
 
-_DELETE_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND NOT day = ANY(CAST(:days AS date[]))")
+_UPSERT = text(
+    """
+    INSERT INTO prices AS p (instrument_id, day, close, adjusted_close, open, high, low, volume, source, fetched_at)
+    SELECT :id, bar.day, round(bar.close, 8), round(bar.adjusted_close, 8), round(bar.open, 8), round(bar.high, 8),
+           round(bar.low, 8), bar.volume, :source, :now
+    FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:adjusted AS numeric[]),
+                CAST(:opens AS numeric[]), CAST(:highs AS numeric[]), CAST(:lows AS numeric[]),
+                CAST(:volumes AS bigint[])) AS bar(day, close, adjusted_close, open, high, low, volume)
+    ON CONFLICT (instrument_id, day) DO UPDATE
+    SET close = excluded.close, adjusted_close = excluded.adjusted_close, open = excluded.open, high = excluded.high,
+        low = excluded.low, volume = excluded.volume, source = excluded.source, fetched_at = excluded.fetched_at
+    WHERE p.source <> excluded.source
+       OR abs(p.close - excluded.close) > :same * excluded.close
+       OR abs(p.adjusted_close - excluded.adjusted_close) > :same * excluded.adjusted_close
+       OR p.high IS NULL AND excluded.high IS NOT NULL
+    """
+)
+
+# What a person entered, or a broker's file brought, stays whatever a source says.
+_DELETE_SPLITS = text(
+    "DELETE FROM splits WHERE instrument_id = :id AND source <> 'user' AND NOT day = ANY(CAST(:days AS date[]))"
+)
 
 # What a source without a list of splits gives ends before these, so it is not adjusted for them. They are known
 # from a source that has been taken out of the settings.
-_DELETE_LATER_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND day > :last")
+_DELETE_LATER_SPLITS = text("DELETE FROM splits WHERE instrument_id = :id AND source <> 'user' AND day > :last")
 
 _UPSERT_SPLITS = text(
     """
@@ -56,7 +91,7 @@ _UPSERT_SPLITS = text(
     SELECT :id, split.day, split.ratio, :source
     FROM unnest(CAST(:days AS date[]), CAST(:ratios AS numeric[])) AS split(day, ratio)
     ON CONFLICT (instrument_id, day) DO UPDATE SET ratio = excluded.ratio, source = excluded.source
-    WHERE s.ratio <> excluded.ratio
+    WHERE s.ratio <> excluded.ratio AND s.source <> 'user'
     """
 )
 
@@ -64,8 +99,9 @@ _UPSERT_SPLITS = text(
 def replace(connection: Connection, instrument_id: int, history: PriceHistory, now: datetime) -> bool:
     """Make the stored history of an instrument the given one; return whether prices or splits changed.
 
-    Nothing of an earlier answer stays, whatever its source: two answers may be adjusted on different days, and some
-    of each would make a jump that never happened. A volume that alone was restated is not worth a write.
+    Nothing of an earlier answer stays among the prices, whatever its source: two answers may be adjusted on different
+    days, and some of each would make a jump that never happened. What is replaced stays in `superseded_prices`. A
+    volume that alone was restated is not worth a write.
 
     Raises:
         BadAnswerError: it is so much shorter than what is stored that it must be half an answer; nothing was written.
@@ -79,19 +115,20 @@ def replace(connection: Connection, instrument_id: int, history: PriceHistory, n
             "stored: its answer is not complete."
         )
     days = _array(bar.day for bar in history.bars)
+    values = common | {
+        "now": now,
+        "same": SAME_PRICE,
+        "days": days,
+        "closes": _array(bar.close for bar in history.bars),
+        "adjusted": _array(bar.adjusted_close for bar in history.bars),
+        "opens": _array(_or_null(bar.open) for bar in history.bars),
+        "highs": _array(_or_null(bar.high) for bar in history.bars),
+        "lows": _array(_or_null(bar.low) for bar in history.bars),
+        "volumes": _array(_or_null(bar.volume) for bar in history.bars),
+    }
+    connection.execute(_SUPERSEDE, values)
     dropped = connection.execute(_DELETE_OTHERS, common | {"days": days}).scalar_one()
-    written = connection.execute(
-        _UPSERT,
-        common
-        | {
-            "now": now,
-            "same": SAME_PRICE,
-            "days": days,
-            "closes": _array(bar.close for bar in history.bars),
-            "adjusted": _array(bar.adjusted_close for bar in history.bars),
-            "volumes": _array("NULL" if bar.volume is None else bar.volume for bar in history.bars),
-        },
-    ).rowcount
+    written = connection.execute(_UPSERT, values).rowcount
     splits_changed = _replace_splits(connection, common, history)
     return bool(dropped or written or splits_changed)
 
@@ -106,6 +143,10 @@ def _replace_splits(connection: Connection, common: dict[str, Any], history: Pri
     }
     dropped = connection.execute(_DELETE_SPLITS, values).rowcount
     return bool(connection.execute(_UPSERT_SPLITS, values).rowcount or dropped)
+
+
+def _or_null(value: object) -> object:
+    return "NULL" if value is None else value
 
 
 def _array(values: Iterable[object]) -> str:

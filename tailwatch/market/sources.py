@@ -35,12 +35,16 @@ class Bar:
         close: Adjusted for splits only.
         adjusted_close: Adjusted for splits and dividends.
         volume: Shares; None where the source has none.
+        open: On the basis of `close`, as are `high` and `low`; None where the source has none.
     """
 
     day: date
     close: Decimal
     adjusted_close: Decimal
     volume: int | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
 from tailwatch.errors import BadAnswerError
-from tailwatch.market import bars
+from tailwatch.market import bars, gate, held
 from tailwatch.market.sources import Outcome, PriceHistory, SourceChain
 
 #: First wait after nobody could serve a ticker, and after a later source served it because an earlier one failed.
@@ -83,8 +84,10 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         with session.begin_nested():
             other_currency = instrument.currency != history.currency
             other_labels = _label(instrument, history)
-            new_bars = bars.replace(session.connection(), instrument_id, history, now)
-            changed = new_bars or other_currency or other_labels
+            held_back = _hold(session.connection(), instrument, history, now)
+            believed = [bar for bar in history.bars if bar.day not in held_back.days]
+            new_bars = bars.replace(session.connection(), instrument_id, replace(history, bars=believed), now)
+            changed = new_bars or other_currency or other_labels or held_back.is_news
             _served(instrument, history, outcome, now)
             session.flush()
     except BadAnswerError as error:
@@ -96,6 +99,23 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         reason = f"The prices from the source {history.source} could not be stored: {said}."
         return _failed(instrument, Outcome("failed", None, reason), now)
     return changed
+
+
+@dataclass(frozen=True)
+class _HeldBack:
+    """What is not believed of an answer, and whether readers do not know that yet."""
+
+    days: set[date]
+    is_news: bool
+
+
+def _hold(connection: Connection, instrument: Instrument, history: PriceHistory, now: datetime) -> _HeldBack:
+    suspects = gate.judge(history.bars)
+    days = held.hold(connection, instrument.id, history, suspects, now)
+    before = instrument.remarks
+    others = [remark for remark in before if remark["code"] != "held_price"]
+    instrument.remarks = [*others, *held.remarks(connection, instrument.id)]
+    return _HeldBack(days, instrument.remarks != before)
 
 
 def _label(instrument: Instrument, history: PriceHistory) -> bool:

@@ -40,6 +40,8 @@ class Holding:
     rate_day: date | None = None
     #: The instrument of the exchange rate; None where none is needed.
     rate_id: int | None = None
+    #: What is odd about its prices, in sentences: a bar that is held back.
+    held_back: tuple[str, ...] = ()
 
 
 def is_valued(holding: Holding) -> bool:

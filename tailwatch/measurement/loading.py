@@ -72,7 +72,7 @@ _HOLDINGS = text(
       UNION ALL SELECT 'beside', id, '{}', '{}' FROM instruments WHERE ticker = ANY(:beside)
     )
     SELECT h.role, i.id, i.ticker, i.currency, i.status, i.status_reason, i.source, i.market_revision, i.labels,
-           h.days, h.quantities, last.close AS price, last.day AS price_day, s.days AS split_days, s.ratios
+           i.remarks, h.days, h.quantities, last.close AS price, last.day AS price_day, s.days AS split_days, s.ratios
     FROM wanted h
     JOIN instruments i ON i.id = h.instrument_id
     LEFT JOIN LATERAL (
@@ -179,4 +179,5 @@ def _holding(row: RowMapping) -> Holding:
         price=row["price"],
         price_day=row["price_day"],
         labels=row["labels"],
+        held_back=tuple(one["message"] for one in row["remarks"] if one["code"] == "held_price"),
     )

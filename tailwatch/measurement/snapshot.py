@@ -62,6 +62,11 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
     body = to_json_dict(report)
     holdings = {h.ticker: h for h in loaded.holdings}
     body["positions"] = [p | exact_figures(holdings[p["ticker"]], values) for p in body["positions"]]
+    body["warnings"] += [
+        {"code": "held_price", "message": f"A price of {h.ticker} is held back and counts for nothing: {message}"}
+        for h in (*loaded.holdings, *filter(None, [loaded.benchmark]))
+        for message in h.held_back
+    ]
     # The exact figures and identities take the place of the report's floats.
     body |= columns | {"nav": plain(nav), "gross": plain(gross), "cash": plain(cash)}
     standing = Standing(report.nav, report.amounts if values else NO_RISK, report.fractions)

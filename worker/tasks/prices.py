@@ -13,8 +13,9 @@ from sqlalchemy import Engine, text
 
 from tailwatch import live, refresh
 from tailwatch.db.session import get_engine, transaction
-from tailwatch.market import store
+from tailwatch.market import rates, store
 from tailwatch.market.chain import configured_chain
+from tailwatch.market.rates import NEEDED_TICKERS
 from tailwatch.market.sources import Outcome, SourceChain
 from tailwatch.queue import FETCH_PRICES, NIGHTLY_PRICES, celery_app
 from tailwatch.settings import get_settings
@@ -62,6 +63,8 @@ def save(engine: Engine, outcomes: dict[int, Outcome], chain: SourceChain) -> No
             each for each, outcome in sorted(outcomes.items()) if store.save(session, each, outcome, chain, now)
         ]
         if changed:
+            # Only now it is known in which currencies they are.
+            rates.ensure_rates_for(session, changed)
             refresh.raise_market_revision(session, changed)
     for instrument_id, outcome in outcomes.items():
         if outcome.status != "ok":
@@ -115,10 +118,11 @@ def nightly_prices() -> None:
 _START_NIGHT = text("INSERT INTO nightly_runs (business_day, instruments) VALUES (:day, 0) ON CONFLICT DO NOTHING")
 
 _MAKE_DUE = text(
-    """
+    f"""
     UPDATE instruments SET next_fetch_at = now()
-    WHERE id IN (SELECT instrument_id FROM trades
-                 UNION SELECT benchmark_id FROM portfolios WHERE benchmark_id IS NOT NULL)
+    WHERE (id IN (SELECT instrument_id FROM trades
+                  UNION SELECT benchmark_id FROM portfolios WHERE benchmark_id IS NOT NULL)
+           OR ticker IN ({NEEDED_TICKERS}))
       AND (next_fetch_at IS NULL OR next_fetch_at > now())
-    """
+    """  # noqa: S608 - a constant
 )

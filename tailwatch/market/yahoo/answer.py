@@ -32,6 +32,7 @@ _ASSET_CLASSES: Final = {
 _SIGNIFICANT_DIGITS: Final = 7
 #: New shares for one old share, and the other way round; what is beyond is a mistake.
 _LARGEST_SPLIT: Final = 1e6
+_LARGEST_PRICE: Final = 1e15
 #: Of PostgreSQL's bigint. A volume that overflowed is negative.
 _LARGEST_VOLUME: Final = 2**63 - 1
 
@@ -56,9 +57,22 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
     frame = raw.frame[(raw.frame["Close"] > 0) & (raw.frame["Adj Close"] > 0)]
     open_day = _open_day(raw.meta, frame, now)
     bars = [
-        Bar(day, _price(close), _price(adjusted), int(volume) if 0 <= volume <= _LARGEST_VOLUME else None)
-        for day, close, adjusted, volume in zip(
-            _days(frame), frame["Close"], frame["Adj Close"], frame["Volume"], strict=True
+        Bar(
+            day,
+            _price(close),
+            _price(adjusted),
+            int(volume) if 0 <= volume <= _LARGEST_VOLUME else None,
+            *_range(first, high, low, close),
+        )
+        for day, close, adjusted, volume, first, high, low in zip(
+            _days(frame),
+            frame["Close"],
+            frame["Adj Close"],
+            frame["Volume"],
+            frame["Open"],
+            frame["High"],
+            frame["Low"],
+            strict=True,
         )
         if start <= day != open_day
     ]
@@ -105,6 +119,13 @@ def _open_day(meta: dict[str, Any], frame: pd.DataFrame, now: datetime) -> date 
 
 def _days(table: pd.DataFrame) -> list[date]:
     return [stamp.date() for stamp in pd.DatetimeIndex(table.index)]
+
+
+def _range(first: float, high: float, low: float, close: float) -> tuple[Decimal, Decimal, Decimal] | tuple[()]:
+    """Return open, high and low; nothing where they cannot be: false for NaN, too."""
+    if not 0 < low <= min(first, close) <= max(first, close) <= high < _LARGEST_PRICE:
+        return ()
+    return _price(first), _price(high), _price(low)
 
 
 def _price(number: float) -> Decimal:

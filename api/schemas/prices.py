@@ -1,0 +1,84 @@
+"""How the prices stand that the caller's portfolios rest on."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.schemas.base import Exact, Input, Moment, Output, Page
+
+PriceState = Literal["ok", "pending", "held", "failed", "unknown"]
+
+
+class PriceStanding(Output):
+    """The prices of one instrument."""
+
+    ticker: str
+    name: str | None
+    currency: str | None = Field(description="As the source names it: GBp for pence.")
+    source: str | None
+    state: PriceState = Field(description="held: a bar waits for a decision, and counts for nothing until then.")
+    last_bar: date | None
+    last_close: Exact | None
+    next_fetch_at: Moment | None = Field(description="Null: with the next nightly run.")
+    last_fetched_at: Moment | None
+    last_error: str | None = Field(description="Why the source of choice did not serve it.")
+    held: int = Field(description="Bars that wait for a decision.")
+    remarks: list[dict[str, Any]]
+
+
+class PriceStandingPage(Page):
+    """By ticker."""
+
+    items: list[PriceStanding]
+
+
+class HeldPrice(Output):
+    """A bar that is not believed, or was not."""
+
+    day: date
+    close: Exact
+    source: str
+    fetched_at: Moment
+    seen: int = Field(description="Fetches that gave this very value.")
+    code: str
+    reason: str
+    decision: Literal["released", "rejected"] | None
+    decided_at: Moment | None
+    decided_by: str | None
+
+
+class Restatement(Output):
+    """Bars that newer ones took the place of, all in one go."""
+
+    replaced_at: Moment
+    kind: Literal["restated", "rebased", "source", "removed"] = Field(
+        description="rebased: the same prices, adjusted for a split or dividend that came since."
+    )
+    first: date
+    last: date
+    bars: int
+    last_close: Exact = Field(description="The newest of them, as it was.")
+    snapshots: list[int] = Field(description="Of yours, computed while they counted; the newest hundred.")
+
+
+class PriceDetail(PriceStanding):
+    """The prices of one instrument, with what was held back and what was restated."""
+
+    held_prices: list[HeldPrice]
+    restatements: list[Restatement]
+
+
+class HeldDecision(Input):
+    """What a held bar is."""
+
+    decision: Literal["release", "reject"]
+
+
+class PriceRefresh(Output):
+    """A fetch is asked for."""
+
+    ticker: str
+    next_fetch_at: Moment
