@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 import tailwatch
-from tailwatch.cli import accounts, backups, labels, model, replay, validate
+from tailwatch.cli import accounts, backups, book, labels, model, prices, replay, validate
 from tailwatch.cli.context import DataDir, database
 from tailwatch.embedded.environment import ROOT, SetupError
 from tailwatch.errors import TailwatchError
@@ -29,6 +29,10 @@ app = typer.Typer(
 app.add_typer(accounts.token, name="token")
 app.add_typer(accounts.user, name="user")
 app.add_typer(model.model, name="model")
+app.add_typer(book.book, name="book")
+app.add_typer(prices.prices, name="prices")
+app.command("import")(book.import_file)
+app.command("export")(book.export)
 app.command("sign-in-link")(accounts.sign_in_link)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
