@@ -24,7 +24,7 @@ from tailwatch.db import migrate
 from tailwatch.db.models import RiskSnapshot, User, metadata
 from tailwatch.db.session import get_engine, sqlalchemy_url, transaction
 from tailwatch.errors import BackupError, BrokenBackupError, DatabaseNotEmptyError, RestoreError
-from tests.integration.test_migrations import FILL
+from tests.integration.test_migrations import FILL_THEN
 from tests.support import tables
 from tests.support.servers import Servers
 from tests.support.waiting import wait_until
@@ -136,7 +136,7 @@ def test_an_older_schema_is_brought_to_this_one(servers: Servers, empty_engine: 
     older = create_engine(sqlalchemy_url(servers.create_database("older")))
     migrate.upgrade(older, "0001")
     with older.begin() as connection:
-        connection.execute(text(FILL))
+        connection.execute(text(FILL_THEN))
     backup = backed_up(older)
     older.dispose()
     servers.drop_database("older")

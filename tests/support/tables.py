@@ -30,6 +30,19 @@ INSERT INTO served_forecasts (portfolio_id, as_of, day, snapshot_id, method, bas
                               var_975_1d, es_975_1d, var_99_1d, es_99_1d, pnl, complete, realised_at)
   SELECT id, '2022-12-27', '2022-12-28', 1, 'filtered', 'USD', 1, .02, .03, .03, .04, .04, .05, -.01, true, now()
   FROM portfolios;
+INSERT INTO held_prices (instrument_id, day, close, adjusted_close, source, fetched_at, code, reason, decision,
+                         decided_at, decided_by)
+  SELECT id, '2022-12-28', 0.00000001, 12345678.9, 'sample', now(), 'jump', 'It "fell"; \\ ünï', 'released', now(), 'ada'
+  FROM instruments LIMIT 1;
+INSERT INTO superseded_prices (instrument_id, replaced_at, kind, days, closes, adjusted_closes, sources, fetched_ats)
+  SELECT id, now(), 'restated', '{2022-12-27,2022-12-28}', '{1.5,2.25}', '{1.4,2.2}', '{"a, b",NULL}',
+         '{now,infinity}'
+  FROM instruments LIMIT 1;
+INSERT INTO price_sources (name, failures, out_until, last_error) VALUES ('yahoo', 3, now(), 'Yahoo refused (429).');
+INSERT INTO trade_changes (portfolio_id, trade_id, changed_by, action, before)
+  SELECT id, 7, 'ada@example.org', 'removal', '{"quantity": "10", "note": "tab\\t"}' FROM portfolios;
+INSERT INTO trade_imports (portfolio_id, imported_by, file_name, format, booked, duplicates, left_out)
+  SELECT id, 'ada@example.org', 'bröker; "1".csv', 'generic', 1, 2, 3 FROM portfolios;
 """
 
 
