@@ -1,3 +1,3 @@
 """Tailwatch: what the web server, the workers and the scheduler share."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

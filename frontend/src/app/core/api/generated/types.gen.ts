@@ -616,6 +616,68 @@ export type HedgedAmounts = {
 };
 
 /**
+ * HeldDecision
+ *
+ * What a held bar is.
+ */
+export type HeldDecision = {
+    /**
+     * Decision
+     */
+    decision: 'release' | 'reject';
+};
+
+/**
+ * HeldPrice
+ *
+ * A bar that is not believed, or was not.
+ */
+export type HeldPrice = {
+    /**
+     * Day
+     */
+    day: string;
+    /**
+     * Close
+     */
+    close: string;
+    /**
+     * Source
+     */
+    source: string;
+    /**
+     * Fetched At
+     */
+    fetched_at: string;
+    /**
+     * Seen
+     *
+     * Fetches that gave this very value.
+     */
+    seen: number;
+    /**
+     * Code
+     */
+    code: string;
+    /**
+     * Reason
+     */
+    reason: string;
+    /**
+     * Decision
+     */
+    decision: 'released' | 'rejected' | null;
+    /**
+     * Decided At
+     */
+    decided_at: string | null;
+    /**
+     * Decided By
+     */
+    decided_by: string | null;
+};
+
+/**
  * HistoryPage
  *
  * Snapshots, newest first.
@@ -1736,6 +1798,184 @@ export type PreviewedTrade = {
 };
 
 /**
+ * PriceDetail
+ *
+ * The prices of one instrument, with what was held back and what was restated.
+ */
+export type PriceDetail = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Currency
+     *
+     * As the source names it: GBp for pence.
+     */
+    currency: string | null;
+    /**
+     * Source
+     */
+    source: string | null;
+    /**
+     * State
+     *
+     * held: a bar waits for a decision, and counts for nothing until then.
+     */
+    state: 'ok' | 'pending' | 'held' | 'failed' | 'unknown';
+    /**
+     * Last Bar
+     */
+    last_bar: string | null;
+    /**
+     * Last Close
+     */
+    last_close: string | null;
+    /**
+     * Next Fetch At
+     *
+     * Null: with the next nightly run.
+     */
+    next_fetch_at: string | null;
+    /**
+     * Last Fetched At
+     */
+    last_fetched_at: string | null;
+    /**
+     * Last Error
+     *
+     * Why the source of choice did not serve it.
+     */
+    last_error: string | null;
+    /**
+     * Held
+     *
+     * Bars that wait for a decision.
+     */
+    held: number;
+    /**
+     * Remarks
+     */
+    remarks: Array<{
+        [key: string]: unknown;
+    }>;
+    /**
+     * Held Prices
+     */
+    held_prices: Array<HeldPrice>;
+    /**
+     * Restatements
+     */
+    restatements: Array<Restatement>;
+};
+
+/**
+ * PriceRefresh
+ *
+ * A fetch is asked for.
+ */
+export type PriceRefresh = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Next Fetch At
+     */
+    next_fetch_at: string;
+};
+
+/**
+ * PriceStanding
+ *
+ * The prices of one instrument.
+ */
+export type PriceStanding = {
+    /**
+     * Ticker
+     */
+    ticker: string;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Currency
+     *
+     * As the source names it: GBp for pence.
+     */
+    currency: string | null;
+    /**
+     * Source
+     */
+    source: string | null;
+    /**
+     * State
+     *
+     * held: a bar waits for a decision, and counts for nothing until then.
+     */
+    state: 'ok' | 'pending' | 'held' | 'failed' | 'unknown';
+    /**
+     * Last Bar
+     */
+    last_bar: string | null;
+    /**
+     * Last Close
+     */
+    last_close: string | null;
+    /**
+     * Next Fetch At
+     *
+     * Null: with the next nightly run.
+     */
+    next_fetch_at: string | null;
+    /**
+     * Last Fetched At
+     */
+    last_fetched_at: string | null;
+    /**
+     * Last Error
+     *
+     * Why the source of choice did not serve it.
+     */
+    last_error: string | null;
+    /**
+     * Held
+     *
+     * Bars that wait for a decision.
+     */
+    held: number;
+    /**
+     * Remarks
+     */
+    remarks: Array<{
+        [key: string]: unknown;
+    }>;
+};
+
+/**
+ * PriceStandingPage
+ *
+ * By ticker.
+ */
+export type PriceStandingPage = {
+    /**
+     * Next Cursor
+     *
+     * Pass it as `cursor` for what follows; null at the end.
+     */
+    next_cursor: string | null;
+    /**
+     * Items
+     */
+    items: Array<PriceStanding>;
+};
+
+/**
  * Problem
  *
  * Why a request was refused (RFC 9457).
@@ -2023,6 +2263,48 @@ export type RemovedTrade = {
      * Revision
      */
     revision: number;
+};
+
+/**
+ * Restatement
+ *
+ * Bars that newer ones took the place of, all in one go.
+ */
+export type Restatement = {
+    /**
+     * Replaced At
+     */
+    replaced_at: string;
+    /**
+     * Kind
+     *
+     * rebased: the same prices, adjusted for a split or dividend that came since.
+     */
+    kind: 'restated' | 'rebased' | 'source' | 'removed';
+    /**
+     * First
+     */
+    first: string;
+    /**
+     * Last
+     */
+    last: string;
+    /**
+     * Bars
+     */
+    bars: number;
+    /**
+     * Last Close
+     *
+     * The newest of them, as it was.
+     */
+    last_close: string;
+    /**
+     * Snapshots
+     *
+     * Of yours, computed while they counted; the newest hundred.
+     */
+    snapshots: Array<number>;
 };
 
 /**
@@ -3558,6 +3840,54 @@ export type CreateTokenResponses = {
 
 export type CreateTokenResponse = CreateTokenResponses[keyof CreateTokenResponses];
 
+export type ListPricesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/prices';
+};
+
+export type ListPricesErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type ListPricesError = ListPricesErrors[keyof ListPricesErrors];
+
+export type ListPricesResponses = {
+    /**
+     * Successful response
+     */
+    200: PriceStandingPage;
+};
+
+export type ListPricesResponse = ListPricesResponses[keyof ListPricesResponses];
+
 export type CreateDefaultTradeData = {
     body: TradeCreate;
     headers?: {
@@ -3981,6 +4311,45 @@ export type RevokeTokenResponses = {
 
 export type RevokeTokenResponse = RevokeTokenResponses[keyof RevokeTokenResponses];
 
+export type GetPriceData = {
+    body?: never;
+    path: {
+        ticker: string;
+    };
+    query?: never;
+    url: '/api/prices/{ticker}';
+};
+
+export type GetPriceErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type GetPriceError = GetPriceErrors[keyof GetPriceErrors];
+
+export type GetPriceResponses = {
+    /**
+     * Successful response
+     */
+    200: PriceDetail;
+};
+
+export type GetPriceResponse = GetPriceResponses[keyof GetPriceResponses];
+
 export type DeletePortfolioData = {
     body?: never;
     path: {
@@ -4137,6 +4506,57 @@ export type ChangePortfolioResponses = {
 };
 
 export type ChangePortfolioResponse = ChangePortfolioResponses[keyof ChangePortfolioResponses];
+
+export type RefreshPriceData = {
+    body?: never;
+    path: {
+        ticker: string;
+    };
+    query?: never;
+    url: '/api/prices/{ticker}/refresh';
+};
+
+export type RefreshPriceErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * The token may only read, or the CSRF token is missing
+     */
+    403: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * The body is too large
+     */
+    413: Problem;
+    /**
+     * Too many requests; wait a minute
+     */
+    429: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type RefreshPriceError = RefreshPriceErrors[keyof RefreshPriceErrors];
+
+export type RefreshPriceResponses = {
+    /**
+     * Successful response
+     */
+    202: PriceRefresh;
+};
+
+export type RefreshPriceResponse = RefreshPriceResponses[keyof RefreshPriceResponses];
 
 export type GetRiskData = {
     body?: never;
@@ -4402,6 +4822,70 @@ export type ListHoldingsResponses = {
 };
 
 export type ListHoldingsResponse = ListHoldingsResponses[keyof ListHoldingsResponses];
+
+export type DecideHeldPriceData = {
+    body: HeldDecision;
+    path: {
+        ticker: string;
+        day: string;
+    };
+    query?: never;
+    url: '/api/prices/{ticker}/held/{day}';
+};
+
+export type DecideHeldPriceErrors = {
+    /**
+     * The request cannot be read as JSON
+     */
+    400: Problem;
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * The token may only read, or the CSRF token is missing
+     */
+    403: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * The body is too large
+     */
+    413: Problem;
+    /**
+     * The body is not declared as JSON
+     */
+    415: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * Too many requests; wait a minute
+     */
+    429: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type DecideHeldPriceError = DecideHeldPriceErrors[keyof DecideHeldPriceErrors];
+
+export type DecideHeldPriceResponses = {
+    /**
+     * Successful response
+     */
+    200: PriceDetail;
+};
+
+export type DecideHeldPriceResponse = DecideHeldPriceResponses[keyof DecideHeldPriceResponses];
 
 export type GetRiskStressData = {
     body?: never;
