@@ -32,7 +32,7 @@ export function holdingRows(
       holding,
       value: toNumber(position.market_value),
       weight: position.weight,
-      gain: toNumber(holding?.unrealised_pnl ?? null),
+      gain: toNumber(holding?.unrealised_pnl_base ?? null),
       ofRisk: riskShare.get(position.ticker) ?? null,
       volatility: position.volatility,
       beta: position.beta,

@@ -58,6 +58,7 @@ export class Holdings {
         note,
         quantity: exact(position.quantity),
         price: exact(position.price, 2),
+        currency: position.currency === currency ? '' : (position.currency ?? ''),
         priceTitle: position.price_date
           ? `Price of ${day(position.price_date)}, from ${position.price_source}`
           : '',
@@ -78,6 +79,13 @@ export class Holdings {
     const { as_of, nav } = this.risk();
     return money(as_of === null ? null : nav, this.portfolio().base_currency);
   });
+  /** Cash in base currency, where it counts; cash abroad is among the positions. */
+  protected readonly cash = computed(() => {
+    const { cash } = this.risk();
+    return cash === null || Number(cash) === 0
+      ? null
+      : money(Number(cash), this.portfolio().base_currency);
+  });
   protected readonly table = computed<PlainTable>(() => ({
     columns: [
       'Position',
@@ -97,7 +105,7 @@ export class Holdings {
       position.price,
       position.market_value,
       row.weight,
-      holding?.unrealised_pnl ?? null,
+      holding?.unrealised_pnl_base ?? null,
       row.volatility,
       row.beta,
       row.ofRisk,
