@@ -33,12 +33,12 @@ from tailwatch.cli.price_files import Prices, read_prices
 from tailwatch.embedded.environment import ROOT
 from tailwatch.risk import CONFIDENCES, Method
 from tailwatch.risk.arrays import Matrix, Vector
+from tailwatch.risk.averages import SEED_DAYS
 from tailwatch.risk.backtest import AverageScores, Forecasts, LevelScores, average, forecasts, level_name, score
 from tailwatch.risk.backtest.summary import mean
 from tailwatch.risk.coefficients import default_model
 from tailwatch.risk.fit import fit, observe
 from tailwatch.risk.scenarios import SCENARIO_DAYS
-from tailwatch.risk.averages import SEED_DAYS
 from tailwatch.risk.volatility import VolatilityModel, ewma_variance_path
 
 SAMPLE: Final = ROOT / "tailwatch" / "market" / "data" / "us20_adjclose_1990_2022.csv.gz"

@@ -47,7 +47,7 @@ def test_every_route_of_the_api_is_in_the_document(app: Flask, document: dict[st
     described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
     served = set()
     for rule in app.url_map.iter_rules():
-        path = rule.rule.replace("<int:", "{").replace("<path:", "{").replace(">", "}")
+        path = rule.rule.replace("<int:", "{").replace("<path:", "{").replace("<string:", "{").replace(">", "}")
         served |= {(method, path) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"} if path not in hidden}
     assert {route for route in served if not route[1].startswith("/socket.io")} == described
 

@@ -32,7 +32,8 @@ INSERT INTO served_forecasts (portfolio_id, as_of, day, snapshot_id, method, bas
   FROM portfolios;
 INSERT INTO held_prices (instrument_id, day, close, adjusted_close, source, fetched_at, code, reason, decision,
                          decided_at, decided_by)
-  SELECT id, '2022-12-28', 0.00000001, 12345678.9, 'sample', now(), 'jump', 'It "fell"; \\ ünï', 'released', now(), 'ada'
+  SELECT id, '2022-12-28', 0.00000001, 12345678.9, 'sample', now(), 'jump', 'It "fell"; \\ ünï', 'released', now(),
+         'ada'
   FROM instruments LIMIT 1;
 INSERT INTO superseded_prices (instrument_id, replaced_at, kind, days, closes, adjusted_closes, sources, fetched_ats)
   SELECT id, now(), 'restated', '{2022-12-27,2022-12-28}', '{1.5,2.25}', '{1.4,2.2}', '{"a, b",NULL}',
