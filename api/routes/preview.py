@@ -17,7 +17,6 @@ from api.routing import Routes
 from api.schemas import preview as schemas
 from tailwatch.db.models import Portfolio
 from tailwatch.db.session import get_engine
-from tailwatch.measurement import preview as whatif
 
 routes = Routes("preview", "Risk")
 
@@ -31,6 +30,9 @@ def preview_risk(portfolio_id: int, wanted: schemas.PreviewRequest) -> schemas.P
     owned = select(Portfolio.id).where(Portfolio.id == portfolio_id, Portfolio.user_id == caller().user_id)
     if db().scalar(owned) is None:
         raise not_found()
+    # With the first one: numpy and the risk core are 12 MB that a web process which previews nothing does without.
+    from tailwatch.measurement import preview as whatif  # noqa: PLC0415
+
     trades = [whatif.Trade(one.ticker, one.quantity) for one in wanted.trades]
     limit = None
     if wanted.limit is not None:
