@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
-from tailwatch.market.gate import Suspect
-from tailwatch.market.sources import PriceHistory
+
+if TYPE_CHECKING:
+    # The web server decides about bars without judging them, and needs no numpy for that.
+    from tailwatch.market.gate import Suspect
+    from tailwatch.market.sources import PriceHistory
 
 Decision = Literal["released", "rejected"]
 
