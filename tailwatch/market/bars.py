@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
 from tailwatch.errors import BadAnswerError
-from tailwatch.market.sources import PriceHistory
+from tailwatch.market.sources import SAME_PRICE, Bar, PriceHistory
 
 #: An answer with less than this share of the sessions that are stored from the same source is half an answer.
 COMPLETE_ENOUGH: Final = 0.75
-#: Relative. Yahoo's adjusted closes differ from answer to answer in their seventh digit (yfinance issue 1871); even a
-#: small dividend moves them a hundred times as much.
-SAME_PRICE: Final = 1e-6
 
 _COUNT = text("SELECT count(*) FROM prices WHERE instrument_id = :id AND source = :source AND day >= :since")
 
@@ -76,6 +73,25 @@ _UPSERT = text(
     """
 )
 
+_IS_CONTINUED = text(
+    """
+    SELECT EXISTS (SELECT FROM prices WHERE instrument_id = :id AND day = :day AND source = :source
+                   AND abs(adjusted_close - :adjusted_close) <= :same * :adjusted_close)
+    """
+)
+
+_APPEND = text(
+    """
+    INSERT INTO prices (instrument_id, day, close, adjusted_close, open, high, low, volume, source, fetched_at)
+    SELECT :id, bar.day, round(bar.close, 8), round(bar.adjusted_close, 8), round(bar.open, 8), round(bar.high, 8),
+           round(bar.low, 8), bar.volume, :source, :now
+    FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:adjusted AS numeric[]),
+                CAST(:opens AS numeric[]), CAST(:highs AS numeric[]), CAST(:lows AS numeric[]),
+                CAST(:volumes AS bigint[])) AS bar(day, close, adjusted_close, open, high, low, volume)
+    ON CONFLICT DO NOTHING
+    """
+)
+
 # What a person entered, or a broker's file brought, stays whatever a source says.
 _DELETE_SPLITS = text(
     "DELETE FROM splits WHERE instrument_id = :id AND source <> 'user' AND NOT day = ANY(CAST(:days AS date[]))"
@@ -114,23 +130,46 @@ def replace(connection: Connection, instrument_id: int, history: PriceHistory, n
             f"The source {history.source} gave {len(history.bars)} sessions since {history.since}, but {stored} are "
             "stored: its answer is not complete."
         )
-    days = _array(bar.day for bar in history.bars)
-    values = common | {
-        "now": now,
-        "same": SAME_PRICE,
-        "days": days,
-        "closes": _array(bar.close for bar in history.bars),
-        "adjusted": _array(bar.adjusted_close for bar in history.bars),
-        "opens": _array(_or_null(bar.open) for bar in history.bars),
-        "highs": _array(_or_null(bar.high) for bar in history.bars),
-        "lows": _array(_or_null(bar.low) for bar in history.bars),
-        "volumes": _array(_or_null(bar.volume) for bar in history.bars),
-    }
+    values = common | columns(history.bars) | {"now": now, "same": SAME_PRICE}
     connection.execute(_SUPERSEDE, values)
-    dropped = connection.execute(_DELETE_OTHERS, common | {"days": days}).scalar_one()
+    dropped = connection.execute(_DELETE_OTHERS, common | {"days": values["days"]}).scalar_one()
     written = connection.execute(_UPSERT, values).rowcount
     splits_changed = _replace_splits(connection, common, history)
     return bool(dropped or written or splits_changed)
+
+
+def append(connection: Connection, instrument_id: int, history: PriceHistory, now: datetime) -> bool:
+    """Add the bars of a partial history that are not stored yet; return whether there were any.
+
+    Raises:
+        BadAnswerError: what is stored was adjusted otherwise since it was asked for; nothing was written.
+        sqlalchemy.exc.DBAPIError: the database refused it.
+    """
+    first = history.bars[0]
+    same = {
+        "id": instrument_id,
+        "source": history.source,
+        "day": history.since,
+        "adjusted_close": first.adjusted_close,
+        "same": SAME_PRICE,
+    }
+    if not connection.execute(_IS_CONTINUED, same).scalar_one():
+        raise BadAnswerError(f"The stored prices of {history.ticker} changed while newer ones were fetched.")
+    values = columns(history.bars) | {"id": instrument_id, "source": history.source, "now": now}
+    return bool(connection.execute(_APPEND, values).rowcount)
+
+
+def columns(bars: Sequence[Bar]) -> dict[str, str]:
+    """Return bars as PostgreSQL's arrays: days, closes, adjusted, opens, highs, lows, volumes."""
+    return {
+        "days": _array(bar.day for bar in bars),
+        "closes": _array(bar.close for bar in bars),
+        "adjusted": _array(bar.adjusted_close for bar in bars),
+        "opens": _array(_or_null(bar.open) for bar in bars),
+        "highs": _array(_or_null(bar.high) for bar in bars),
+        "lows": _array(_or_null(bar.low) for bar in bars),
+        "volumes": _array(_or_null(bar.volume) for bar in bars),
+    }
 
 
 def _replace_splits(connection: Connection, common: dict[str, Any], history: PriceHistory) -> bool:

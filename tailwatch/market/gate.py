@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -85,6 +86,12 @@ def judge(bars: Sequence[Bar]) -> list[Suspect]:
                 continue
         believed.append(place)
     return suspects
+
+
+def moves_far(bars: Sequence[Bar]) -> bool:
+    """Say whether a bar is so far from the one before that `judge` could find it suspicious."""
+    closes = [float(bar.adjusted_close) for bar in bars if bar.adjusted_close.is_finite() and bar.adjusted_close > 0]
+    return any(abs(now / before - 1) > LARGEST_MOVE for before, now in pairwise(closes))
 
 
 def _is_suspicious(closes: Floats, believed: list[int], place: int) -> bool:

@@ -6,11 +6,11 @@ A new source is one file with a class of this shape and a name in `PRICE_SOURCES
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from tailwatch import metrics
 from tailwatch.errors import (
@@ -22,6 +22,9 @@ from tailwatch.errors import (
     UnknownTickerError,
 )
 
+#: Relative. Yahoo's adjusted closes differ from answer to answer in their seventh digit (yfinance issue 1871); even a
+#: small dividend moves them a hundred times as much.
+SAME_PRICE: Final = 1e-6
 #: Time-outs in a row after which a source is left alone for the rest of a run: one may be that ticker's fault.
 TIMEOUTS_TO_GIVE_UP: Final = 2
 
@@ -60,6 +63,7 @@ class PriceHistory:
         bars: Days rising, one a day, at least one.
         splits: Day and new shares for one old share, back to the listing; None where the source knows no splits.
         labels: What the source knows of `tailwatch.market.instruments.LABEL_KINDS`.
+        partial: Only what is newer than a `Known` was asked for: neither bars nor splits before `since` are told of.
     """
 
     ticker: str
@@ -70,6 +74,45 @@ class PriceHistory:
     bars: Sequence[Bar]
     splits: Sequence[tuple[date, Decimal]] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """The newest stored bars of an instrument: what a fetch of only newer ones must agree with.
+
+    Attributes:
+        source: That they are from.
+        currency: As that source named it.
+        bars: Days rising, at least one.
+    """
+
+    source: str
+    currency: str
+    bars: Sequence[Bar]
+
+    @property
+    def since(self) -> date:
+        """The first day that is asked for again."""
+        return self.bars[0].day
+
+    def is_continued_by(self, history: PriceHistory) -> bool:
+        """Say whether a history repeats every known bar and tells of no split since.
+
+        A split, a dividend, a restated or a withdrawn bar does not: then what is older may be other than it was, too.
+        """
+        if history.currency != self.currency or any(day > self.bars[-1].day for day, _ in history.splits or ()):
+            return False
+        told = {bar.day: bar for bar in history.bars}
+        return all(bar.day in told and _is_same(bar, told[bar.day]) for bar in self.bars)
+
+
+def _is_same(bar: Bar, other: Bar) -> bool:
+    return all(
+        # Comparisons are false for NaN.
+        abs(float(then) - float(now)) <= SAME_PRICE * float(now)
+        for then, now in ((bar.close, other.close), (bar.adjusted_close, other.adjusted_close))
+    )
 
 
 class PriceSource(Protocol):
@@ -88,6 +131,14 @@ class PriceSource(Protocol):
             SourceRefusedError: it answered that it will not answer now.
             BadAnswerError: its answer makes no sense.
         """
+
+
+@runtime_checkable
+class IncrementalSource(PriceSource, Protocol):
+    """One that can be asked for the newest sessions alone, for less than everything costs."""
+
+    def newest(self, ticker: str, since: date, now: datetime) -> PriceHistory:
+        """Return the finished sessions from `since` on, and the splits from then on; fails as `history` does."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +164,32 @@ class SourceChain:
 
     A source that cannot be reached, refuses, or lets two tickers in a row wait for nothing is not asked again in
     this run, so that a machine without a network waits once and not once a ticker.
+
+    Attributes:
+        sources: In order.
+        out_of_service: Those that are not asked (any more), by name, and why. Some may be known from the start.
     """
 
     sources: Sequence[PriceSource]
-    _out_of_service: dict[str, PriceSourceError] = field(default_factory=dict)
+    out_of_service: dict[str, PriceSourceError] = field(default_factory=dict)
     _timeouts: dict[str, int] = field(default_factory=dict)
+    _answered: set[str] = field(default_factory=set)
+    _given_up: dict[str, PriceSourceError] = field(default_factory=dict)
 
-    def fetch(self, ticker: str, start: date, now: datetime) -> Outcome:
-        """Ask for one ticker; never raises a `PriceSourceError`."""
+    def fetch(self, ticker: str, start: date, now: datetime, known: Known | None = None) -> Outcome:
+        """Ask for one ticker; never raises a `PriceSourceError`.
+
+        Args:
+            ticker: Which.
+            start: The first day of a whole history.
+            now: What is not finished then is left out.
+            known: What is stored of it. Its source is asked for what is newer, and for the whole history only if
+                the answer is no continuation.
+        """
         failures: list[PriceSourceError] = []
         for source in self.sources:
             try:
-                history = self._ask(source, ticker, start, now)
+                history = self._ask(source, ticker, start, now, known)
             except UnknownTickerError:
                 continue
             except PriceSourceError as error:
@@ -136,41 +201,66 @@ class SourceChain:
         asked = " and ".join(source.name for source in self.sources)
         return Outcome("unknown", None, f"No price source knows {ticker} (asked: {asked}). Is it spelt right?")
 
+    def take_news(self) -> tuple[set[str], dict[str, PriceSourceError]]:
+        """Return the sources that answered since the last call, and those that were given up, with the reason."""
+        news = self._answered - self._given_up.keys(), self._given_up
+        self._answered, self._given_up = set(), {}
+        return news
+
     def rank(self, source: str | None) -> int:
         """Return how early `source` stands in the order; an unknown name comes after all."""
         names = [each.name for each in self.sources]
         return names.index(source) if source in names else len(names)
 
-    def _ask(self, source: PriceSource, ticker: str, start: date, now: datetime) -> PriceHistory:
-        if source.name in self._out_of_service:
+    def _ask(self, source: PriceSource, ticker: str, start: date, now: datetime, known: Known | None) -> PriceHistory:
+        name = source.name
+        if name in self.out_of_service:
+            metrics.PROVIDER_OUT.set(1.0, name)
             # Its traceback would grow with every ticker.
-            raise self._out_of_service[source.name].with_traceback(None)
+            raise self.out_of_service[name].with_traceback(None)
         try:
-            history = _measured(source, ticker, start, now)
+            history = _newest(source, ticker, now, known) or _measured(
+                name, lambda: source.history(ticker, start, now)
+            )
         except SourceTimeoutError as error:
-            self._timeouts[source.name] = self._timeouts.get(source.name, 0) + 1
-            if self._timeouts[source.name] >= TIMEOUTS_TO_GIVE_UP:
-                self._out_of_service[source.name] = error
+            self._timeouts[name] = self._timeouts.get(name, 0) + 1
+            if self._timeouts[name] >= TIMEOUTS_TO_GIVE_UP:
+                self._give_up(name, error)
             raise
         except (SourceUnreachableError, SourceRefusedError) as error:
-            self._out_of_service[source.name] = error
+            self._give_up(name, error)
             raise
         except PriceSourceError:
-            # It answered.
-            self._timeouts[source.name] = 0
+            self._has_answered(name)
             raise
         finally:
-            metrics.PROVIDER_OUT.set(float(source.name in self._out_of_service), source.name)
-        self._timeouts[source.name] = 0
+            metrics.PROVIDER_OUT.set(float(name in self.out_of_service), name)
+        self._has_answered(name)
         return history
 
+    def _has_answered(self, name: str) -> None:
+        self._timeouts[name] = 0
+        self._answered.add(name)
 
-def _measured(source: PriceSource, ticker: str, start: date, now: datetime) -> PriceHistory:
+    def _give_up(self, name: str, error: PriceSourceError) -> None:
+        self.out_of_service[name] = self._given_up[name] = error
+
+
+def _newest(source: PriceSource, ticker: str, now: datetime, known: Known | None) -> PriceHistory | None:
+    """Return what is newer than what is known; None: the whole history must be asked for."""
+    if known is None or known.source != source.name or not isinstance(source, IncrementalSource):
+        return None
+    newest = _measured(source.name, lambda: source.newest(ticker, known.since, now))
+    # Labels were taken with the whole history, which comes again every month.
+    return replace(newest, partial=True, labels={}) if known.is_continued_by(newest) else None
+
+
+def _measured(name: str, ask: Callable[[], PriceHistory]) -> PriceHistory:
     """Ask, and count what came of it."""
     begun = time.perf_counter()
     outcome = "ok"
     try:
-        return source.history(ticker, start, now)
+        return ask()
     except PriceSourceError as error:
         outcome = _OUTCOMES.get(type(error), "failed")
         raise
@@ -178,8 +268,8 @@ def _measured(source: PriceSource, ticker: str, start: date, now: datetime) -> P
         outcome = "broken"
         raise
     finally:
-        metrics.PROVIDER_REQUESTS.inc(source.name, outcome)
-        metrics.PROVIDER_SECONDS.observe(time.perf_counter() - begun, source.name)
+        metrics.PROVIDER_REQUESTS.inc(name, outcome)
+        metrics.PROVIDER_SECONDS.observe(time.perf_counter() - begun, name)
 
 
 _OUTCOMES: Final[dict[type[PriceSourceError], str]] = {

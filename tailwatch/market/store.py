@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
 from tailwatch.errors import BadAnswerError
-from tailwatch.market import bars, gate, held
+from tailwatch.market import bars, gate, held, incremental
 from tailwatch.market.sources import Outcome, PriceHistory, SourceChain
 
 #: First wait after nobody could serve a ticker, and after a later source served it because an earlier one failed.
@@ -54,6 +54,27 @@ def due_instruments(connection: Connection, instrument_ids: Collection[int], now
     return {row.id: row.ticker for row in rows}
 
 
+def save_all(session: Session, outcomes: Mapping[int, Outcome], chain: SourceChain, now: datetime) -> list[int]:
+    """Keep what came of many fetches; return the ids of those that changed, as `save` says it, rising.
+
+    Newer bars about which there is nothing else to say are kept all at once.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the connection is lost, and the caller's transaction with it.
+    """
+    try:
+        with session.begin_nested():
+            kept = incremental.append_all(session.connection(), outcomes, now)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        # One of them was refused: one by one it shows which.
+        kept = {}
+    others = [each for each in sorted(outcomes) if each not in kept]
+    saved = [each for each in others if save(session, each, outcomes[each], chain, now)]
+    return sorted([*saved, *(each for each, changed in kept.items() if changed)])
+
+
 def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceChain, now: datetime) -> bool:
     """Keep what came of a fetch, and when the next is due.
 
@@ -85,8 +106,9 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
             other_currency = instrument.currency != history.currency
             other_labels = _label(instrument, history)
             held_back = _hold(session.connection(), instrument, history, now)
-            believed = [bar for bar in history.bars if bar.day not in held_back.days]
-            new_bars = bars.replace(session.connection(), instrument_id, replace(history, bars=believed), now)
+            believed = replace(history, bars=[bar for bar in history.bars if bar.day not in held_back.days])
+            keep = bars.append if history.partial else bars.replace
+            new_bars = keep(session.connection(), instrument_id, believed, now)
             changed = new_bars or other_currency or other_labels or held_back.is_news
             _served(instrument, history, outcome, now)
             session.flush()
@@ -110,7 +132,13 @@ class _HeldBack:
 
 
 def _hold(connection: Connection, instrument: Instrument, history: PriceHistory, now: datetime) -> _HeldBack:
-    suspects = gate.judge(history.bars)
+    if not history.partial:
+        suspects = gate.judge(history.bars)
+    elif gate.moves_far(history.bars):
+        judged = gate.judge(incremental.with_context(connection, instrument.id, history))
+        suspects = [one for one in judged if one.bar.day >= history.since]
+    else:
+        suspects = []
     days = held.hold(connection, instrument.id, history, suspects, now)
     before = instrument.remarks
     others = [remark for remark in before if remark["code"] != "held_price"]

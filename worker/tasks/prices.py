@@ -13,10 +13,10 @@ from sqlalchemy import Engine, text
 
 from tailwatch import live, refresh
 from tailwatch.db.session import get_engine, transaction
-from tailwatch.market import rates, store
+from tailwatch.market import breakers, incremental, rates, store
 from tailwatch.market.chain import configured_chain
 from tailwatch.market.rates import NEEDED_TICKERS
-from tailwatch.market.sources import Outcome, SourceChain
+from tailwatch.market.sources import Known, Outcome, SourceChain
 from tailwatch.queue import FETCH_PRICES, NIGHTLY_PRICES, celery_app
 from tailwatch.settings import get_settings
 from worker.nightly import business_day
@@ -32,22 +32,28 @@ def fetch_prices(instrument_ids: Sequence[int]) -> None:
     """Fetch the instruments that are still due, and keep every outcome, failures included."""
     engine = get_engine()
     chain = configured_chain()
-    with engine.connect() as connection:
-        due = store.due_instruments(connection, instrument_ids, datetime.now(UTC))
-    start = datetime.now(UTC).date() - timedelta(days=get_settings().price_history_days)
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        due = store.due_instruments(connection, instrument_ids, now)
+        if not due:
+            return
+        known = incremental.load_known(connection, due, now.date())
+        names = [source.name for source in chain.sources]
+        chain.out_of_service |= breakers.out_of_service(connection, names, now)
+    start = now.date() - timedelta(days=get_settings().price_history_days)
     outcomes: dict[int, Outcome] = {}
     saved_at = time.monotonic()
     for number, (instrument_id, ticker) in enumerate(due.items(), start=1):
-        outcomes[instrument_id] = fetch(chain, ticker, start)
+        outcomes[instrument_id] = fetch(chain, ticker, start, known.get(instrument_id))
         if number == len(due) or time.monotonic() - saved_at > SAVE_SECONDS:
             save(engine, outcomes, chain)
             outcomes, saved_at = {}, time.monotonic()
 
 
-def fetch(chain: SourceChain, ticker: str, start: date) -> Outcome:
+def fetch(chain: SourceChain, ticker: str, start: date, known: Known | None = None) -> Outcome:
     """Ask for one ticker; whatever goes wrong is its own outcome, and the tickers after it are asked for too."""
     try:
-        return chain.fetch(ticker, start, datetime.now(UTC))
+        return chain.fetch(ticker, start, datetime.now(UTC), known)
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:
@@ -59,9 +65,8 @@ def save(engine: Engine, outcomes: dict[int, Outcome], chain: SourceChain) -> No
     """Keep these outcomes and raise the market revision of what changed, in one transaction."""
     now = datetime.now(UTC)
     with transaction(engine) as session:
-        changed = [
-            each for each, outcome in sorted(outcomes.items()) if store.save(session, each, outcome, chain, now)
-        ]
+        changed = store.save_all(session, outcomes, chain, now)
+        breakers.note(session.connection(), chain, now)
         if changed:
             # Only now it is known in which currencies they are.
             rates.ensure_rates_for(session, changed)

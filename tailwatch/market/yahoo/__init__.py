@@ -39,12 +39,19 @@ class YahooSource:
 
     def history(self, ticker: str, start: date, now: datetime) -> PriceHistory:
         """Return the finished sessions of `ticker`; see `PriceSource.history` for the failures."""
+        return self._ask(ticker, start, now, whole=True)
+
+    def newest(self, ticker: str, since: date, now: datetime) -> PriceHistory:
+        """Return the finished sessions and splits from `since` on; see `PriceSource.history` for the failures."""
+        return self._ask(ticker, since, now, whole=False)
+
+    def _ask(self, ticker: str, start: date, now: datetime, *, whole: bool) -> PriceHistory:
         if not self._reached:
             connect(self._base_url or URL)
             self._reached = True
         from tailwatch.market.yahoo import answer, client  # noqa: PLC0415 - see above
 
-        raw = client.ask(ticker, self._timeout, self._base_url)
+        raw = client.ask(ticker, self._timeout, self._base_url, since=None if whole else start)
         try:
             return answer.read(ticker, raw, start, now)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -85,11 +86,11 @@ class RawAnswer:
     meta: dict[str, Any]
 
 
-def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
-    """Return everything Yahoo has on `ticker`, day by day.
+def ask(ticker: str, timeout_seconds: float, base_url: str | None, since: date | None = None) -> RawAnswer:
+    """Return everything Yahoo has on `ticker`, day by day, or what it has from the day before `since` on.
 
-    All of it, because its list of splits reaches as far as the prices do, and a trade may be older than the history
-    that risk needs.
+    All of it where no day is given, because its list of splits reaches as far as the prices do, and a trade may be
+    older than the history that risk needs.
 
     Raises:
         PriceSourceError: of the kind that fits, with a sentence.
@@ -103,7 +104,7 @@ def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
             warnings.simplefilter("ignore")
             # Both closes are wanted: what "adjusted" means is decided in our own code and not by a default.
             frame = asked.history(
-                period="max", interval="1d", auto_adjust=False, actions=True, timeout=timeout_seconds
+                **_asked_for(since), interval="1d", auto_adjust=False, actions=True, timeout=timeout_seconds
             )
         meta = asked.get_history_metadata()
         # Item by item: reading all of them would ask Yahoo for the hours of each day.
@@ -126,6 +127,11 @@ def ask(ticker: str, timeout_seconds: float, base_url: str | None) -> RawAnswer:
         # An answer of another shape breaks yfinance in as many ways. Not everything is caught: a worker's time limit
         # is an exception too.
         raise BadAnswerError(f"Yahoo's answer for {ticker} could not be used ({type(error).__name__}).") from error
+
+
+def _asked_for(since: date | None) -> dict[str, Any]:
+    # A day earlier: midnight is taken in UTC, and Auckland's sessions begin before that.
+    return {"period": "max"} if since is None else {"start": since - timedelta(days=1)}
 
 
 class _Ticker(yf.Ticker):  # type: ignore[misc]

@@ -14,7 +14,8 @@ from sqlalchemy import Engine, text
 
 from tailwatch import refresh
 from tailwatch.db.session import transaction
-from tailwatch.market import store
+from tailwatch.errors import SourceRefusedError
+from tailwatch.market import breakers, store
 from tailwatch.market.instruments import ensure_instruments
 from tailwatch.market.sample import SampleSource
 from tailwatch.market.sources import Bar, Outcome, PriceHistory, SourceChain
@@ -158,6 +159,14 @@ def test_a_fetch_can_be_asked_for(engine: Engine, keep: Keep, ada: Caller) -> No
     assert ada.get("/api/prices/KO").json["next_fetch_at"] is None
     assert ada.post("/api/prices/KO/refresh").status_code == 202
     assert ada.get("/api/prices/KO").json["next_fetch_at"] is not None
+
+
+def test_sources_are_listed_with_what_is_known_of_them(engine: Engine, keep: Keep, ada: Caller) -> None:
+    with engine.begin() as connection:
+        breakers.note(connection, SourceChain([], _given_up={"sample": SourceRefusedError("No.", 3600)}), EVENING)
+    [sample] = ada.get("/api/prices/sources").json["items"]
+    assert (sample["name"], sample["failures"], sample["last_error"]) == ("sample", 1, "No.")
+    assert datetime.fromisoformat(sample["out_until"]) == EVENING + timedelta(hours=1)
 
 
 # --- versions ---
