@@ -17,9 +17,10 @@ from api.schemas import prices as schemas
 from api.schemas.base import PageQuery
 from tailwatch import refresh
 from tailwatch.booking.changes import author
-from tailwatch.market import held, status
+from tailwatch.market import breakers, held, status
 from tailwatch.market.instruments import TICKER
 from tailwatch.market.status import Standing
+from tailwatch.settings import get_settings
 
 routes = Routes("prices", "Prices")
 
@@ -44,6 +45,15 @@ def list_prices(page: PageQuery) -> schemas.PriceStandingPage:
     items = [schemas.PriceStanding.model_validate(one) for one in found[: page.limit]]
     more = len(found) > page.limit
     return schemas.PriceStandingPage(items=items, next_cursor=cursors.after_text(items[-1].ticker) if more else None)
+
+
+@routes.get("/prices/sources")
+@requires("read")
+@routes.output(schemas.PriceSourceList)
+def list_price_sources() -> schemas.PriceSourceList:
+    """List the price sources in the order in which they are asked, and whether one is left alone for now."""
+    found = breakers.states(db().connection(), get_settings().price_sources)
+    return schemas.PriceSourceList(items=[schemas.PriceSourceState.model_validate(one) for one in found])
 
 
 @routes.get("/prices/<string:ticker>")

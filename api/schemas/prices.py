@@ -82,3 +82,20 @@ class PriceRefresh(Output):
 
     ticker: str
     next_fetch_at: Moment
+
+
+class PriceSourceState(Output):
+    """How a price source is doing."""
+
+    name: str
+    failures: int = Field(description="Of the source itself, in a row; a ticker that it does not know is none.")
+    out_until: Moment | None = Field(description="It is left alone until then; null: it is in service.")
+    last_error: str | None
+    last_error_at: Moment | None
+    last_answer_at: Moment | None
+
+
+class PriceSourceList(Output):
+    """In the order in which they are asked."""
+
+    items: list[PriceSourceState]

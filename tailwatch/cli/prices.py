@@ -75,6 +75,24 @@ def held(*, data_dir: DataDir = None) -> None:
     console.print("To decide: prices release TICKER DAY, or prices reject TICKER DAY.")
 
 
+@prices.command("sources")
+def sources(*, data_dir: DataDir = None) -> None:
+    """List the price sources in the order in which they are asked, and whether one is left alone for now."""
+    with database(data_dir, migrated=True):
+        from tailwatch.db.session import get_engine
+        from tailwatch.market.breakers import states
+        from tailwatch.settings import get_settings
+
+        with get_engine().connect() as connection:
+            found = states(connection, get_settings().price_sources)
+    table = Table("source", "out until", "failures", "last answer", "last error")
+    for one in found:
+        failed = f"{_moment(one.last_error_at)}: {one.last_error}" if one.last_error else "–"
+        times = _moment(one.out_until), str(one.failures or ""), _moment(one.last_answer_at)
+        table.add_row(one.name, *times, failed)
+    Console(highlight=False).print(table)
+
+
 @prices.command("release")
 def release(ticker: Ticker, day: Day, *, data_dir: DataDir = None) -> None:
     """Believe a bar that is held back: it becomes a price, and what rests on it is computed anew."""
@@ -164,6 +182,10 @@ def _instrument_id(session: Session, ticker: str) -> int:
     if found is None:
         raise SetupError(f"There is no instrument {ticker.strip().upper()}: no portfolio has named it yet.")
     return found
+
+
+def _moment(at: datetime | None) -> str:
+    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _day(written: str) -> date:

@@ -65,7 +65,11 @@ _UPSERT = text(
                 CAST(:volumes AS bigint[])) AS bar(day, close, adjusted_close, open, high, low, volume)
     ON CONFLICT (instrument_id, day) DO UPDATE
     SET close = excluded.close, adjusted_close = excluded.adjusted_close, open = excluded.open, high = excluded.high,
-        low = excluded.low, volume = excluded.volume, source = excluded.source, fetched_at = excluded.fetched_at
+        low = excluded.low, volume = excluded.volume, source = excluded.source,
+        -- a range that comes later makes no other version
+        fetched_at = CASE WHEN p.source <> excluded.source OR abs(p.close - excluded.close) > :same * excluded.close
+                            OR abs(p.adjusted_close - excluded.adjusted_close) > :same * excluded.adjusted_close
+                          THEN excluded.fetched_at ELSE p.fetched_at END
     WHERE p.source <> excluded.source
        OR abs(p.close - excluded.close) > :same * excluded.close
        OR abs(p.adjusted_close - excluded.adjusted_close) > :same * excluded.adjusted_close

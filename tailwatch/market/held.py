@@ -61,19 +61,25 @@ _DECIDE = text(
 _RELEASE = text(
     """
     INSERT INTO prices (instrument_id, day, close, adjusted_close, open, high, low, volume, source, fetched_at)
-    SELECT instrument_id, day, close, adjusted_close, open, high, low, volume, source, fetched_at FROM held_prices
+    SELECT instrument_id, day, close, adjusted_close, open, high, low, volume, source, :now FROM held_prices
     WHERE instrument_id = :id AND day = :day
-    ON CONFLICT (instrument_id, day) DO UPDATE
-    SET close = excluded.close, adjusted_close = excluded.adjusted_close, open = excluded.open, high = excluded.high,
-        low = excluded.low, volume = excluded.volume, source = excluded.source, fetched_at = excluded.fetched_at
+    -- released before: then it is there
+    ON CONFLICT DO NOTHING
     """
 )
-# One that was released before, by mistake.
+# One that was released before, by mistake; figures may rest on it, so it is kept as it was.
 _REJECT = text(
     """
-    DELETE FROM prices p USING held_prices h
-    WHERE h.instrument_id = :id AND h.day = :day AND p.instrument_id = h.instrument_id AND p.day = h.day
-      AND p.close = h.close
+    WITH removed AS (
+      DELETE FROM prices p USING held_prices h
+      WHERE h.instrument_id = :id AND h.day = :day AND p.instrument_id = h.instrument_id AND p.day = h.day
+        AND p.close = h.close
+      RETURNING p.*)
+    INSERT INTO superseded_prices (instrument_id, replaced_at, kind, days, closes, adjusted_closes, sources,
+                                   fetched_ats)
+    SELECT instrument_id, :now, 'removed', ARRAY[day], ARRAY[close], ARRAY[adjusted_close], ARRAY[source],
+           ARRAY[fetched_at]
+    FROM removed
     """
 )
 _UNDECIDED = text(
@@ -146,7 +152,8 @@ def decide_by_hand(
     if known is None:
         return False
     decide(connection, instrument_id, day, decision, by=by, now=now)
-    connection.execute(_RELEASE if decision == "released" else _REJECT, {"id": instrument_id, "day": day})
+    values = {"id": instrument_id, "day": day, "now": now}
+    connection.execute(_RELEASE if decision == "released" else _REJECT, values)
     instrument = session.get(Instrument, instrument_id, with_for_update={"key_share": True})
     if instrument is not None:
         others = [remark for remark in instrument.remarks if remark["code"] != "held_price"]

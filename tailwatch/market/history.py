@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -46,6 +46,27 @@ _BETWEEN = text(
       ) bars
     ) chosen
     WHERE i.id = ANY(:ids) AND chosen.days IS NOT NULL
+    """
+)
+
+# What was stored at a time: what still is, and what has been replaced since.
+_AS_KNOWN = text(
+    """
+    SELECT i.id, i.ticker, array_send(known.days) AS days, array_send(known.closes) AS closes
+    FROM instruments i
+    CROSS JOIN LATERAL (
+      SELECT array_agg(day - DATE '1970-01-01' ORDER BY day DESC) AS days,
+             array_agg(adjusted_close::float8 ORDER BY day DESC) AS closes
+      FROM (
+        SELECT day, adjusted_close FROM prices WHERE instrument_id = i.id AND fetched_at <= :at
+        UNION ALL
+        SELECT bar.day, bar.adjusted_close
+        FROM superseded_prices s
+        CROSS JOIN LATERAL unnest(s.days, s.adjusted_closes, s.fetched_ats) AS bar (day, adjusted_close, fetched_at)
+        WHERE s.instrument_id = i.id AND s.replaced_at > :at AND bar.fetched_at <= :at
+      ) bars
+    ) known
+    WHERE i.id = ANY(:ids) AND known.days IS NOT NULL
     """
 )
 
@@ -95,6 +116,16 @@ def load_series(
         )
         found[row.id] = replace(found[row.id], ranges=range_variances(opens, highs, lows, closes, adjusted))
     return found
+
+
+def load_series_as_known(
+    connection: Connection, instrument_ids: Collection[int], at: datetime
+) -> dict[int, PriceSeries]:
+    """Return all adjusted closes of each instrument as they were stored at a time, by id, oldest first.
+
+    Without the variances of the days' ranges: of a replaced bar only its closes are kept.
+    """
+    return _read(connection.execute(_AS_KNOWN, {"ids": list(instrument_ids), "at": at}))
 
 
 def load_between(

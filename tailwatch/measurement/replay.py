@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, RowMapping, text
 
 from tailwatch.errors import NotReplayableError
-from tailwatch.market.history import load_series
+from tailwatch.market.history import load_series, load_series_as_known
 from tailwatch.measurement import inputs, model, snapshot
 from tailwatch.measurement.loading import Loaded
 from tailwatch.measurement.series import History, converted, cut, digest_of
@@ -62,7 +62,9 @@ class Replay:
 
 
 def replay(connection: Connection, snapshot_id: int) -> Replay:
-    """Compute a stored snapshot again from its positions and today's stored prices up to its day, and compare.
+    """Compute a stored snapshot again from its positions and the prices that were known then, and compare.
+
+    Where what was known then is lost, today's prices up to its day are taken, and a cause says so.
 
     Raises:
         NotReplayableError: there is no such snapshot, or it was made before inputs were kept.
@@ -75,7 +77,7 @@ def replay(connection: Connection, snapshot_id: int) -> Replay:
             f"Snapshot {snapshot_id} was made by a version before 0.3, which did not keep what it was computed from."
         )
     document = orjson.loads(row["inputs"])
-    histories, causes = _histories(connection, document)
+    histories, causes = _histories(connection, document, row["computed_at"])
     again = snapshot.make(_loaded(row, document, histories), row["computed_at"].astimezone(UTC))
     stored, computed = orjson.loads(row["body"]), orjson.loads(again["body"])
     # It names the code as well, which may be another and give the same.
@@ -92,8 +94,10 @@ def replay(connection: Connection, snapshot_id: int) -> Replay:
     )
 
 
-def _histories(connection: Connection, document: Mapping[str, Any]) -> tuple[dict[int, History], list[Cause]]:
-    """Return the histories cut to what they were, and those that are not what they were."""
+def _histories(
+    connection: Connection, document: Mapping[str, Any], computed_at: datetime
+) -> tuple[dict[int, History], list[Cause]]:
+    """Return the histories cut to what they were, as known then, and what is to be said of those that changed."""
     wanted = {int(each): kept for each, kept in document["histories"].items()}
     stored = _stored(wanted)
     ranges = inputs.model_of(document).measure == "range"
@@ -101,16 +105,24 @@ def _histories(connection: Connection, document: Mapping[str, Any]) -> tuple[dic
     holdings, benchmark = inputs.holdings_of(document)
     held = {one.instrument_id: one for one in (*holdings, *filter(None, [benchmark]))}
     tickers = _tickers(connection, stored) | {each: one.ticker for each, one in held.items()}
-    raw, causes = {}, []
-    for each, kept in stored.items():
-        if each not in found:
-            causes.append(Cause("prices", f"There are no prices of {tickers[each]} any more."))
-            continue
-        raw[each] = _as_it_was(each, found[each], kept)
-        if raw[each].digest != kept["digest"]:
-            causes.append(
-                Cause("prices", f"The prices of {tickers[each]} up to {kept['last']} are not what they were.")
+    raw = {each: _as_it_was(each, found[each], kept) for each, kept in stored.items() if each in found}
+    changed = [each for each, kept in stored.items() if each not in raw or raw[each].digest != kept["digest"]]
+    # Of replaced bars the ranges are not kept.
+    known = {} if ranges or not changed else load_series_as_known(connection, changed, computed_at)
+    causes = []
+    for each in changed:
+        kept = stored[each]
+        then = _as_it_was(each, known[each], kept) if each in known else None
+        if then is not None and then.digest == kept["digest"]:
+            raw[each] = then
+            said = (
+                f"The prices of {tickers[each]} up to {kept['last']} are others today; those known then were taken."
             )
+        elif each in raw:
+            said = f"The prices of {tickers[each]} up to {kept['last']} are not what they were."
+        else:
+            said = f"There are no prices of {tickers[each]} any more."
+        causes.append(Cause("prices", said))
     histories = {}
     for each, kept in wanted.items():
         rate = raw.get(kept["rate"]["instrument_id"]) if "rate" in kept else None

@@ -6,15 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine, text
 
-from tailwatch import accounts, demo
+from tailwatch import accounts, demo, refresh
 from tailwatch.db.session import transaction
 from tailwatch.embedded.environment import ROOT
 from tailwatch.errors import NotReplayableError
+from tailwatch.market import store
+from tailwatch.market.instruments import ensure_instruments
+from tailwatch.market.sample import SampleSource
+from tailwatch.market.sources import Bar, Outcome, PriceHistory, SourceChain
 from tailwatch.measurement.replay import Replay, replay
 from tests.support.price_days import PriceDays
 from tests.support.work import book, newest, snapshot_id, work_off
@@ -86,6 +91,43 @@ def test_restated_prices_are_named(engine: Engine, demo_id: int) -> None:
     assert stored == newest(engine, demo_id)["annualized_volatility"]
     assert computed != stored
     assert "annualized_volatility" in found.differing
+
+
+def restate(engine: Engine, ticker: str, day: date, factor: Decimal) -> None:
+    """Have a fetch bring another price of a day."""
+    now = datetime.now(UTC)
+    with transaction(engine) as session:
+        instrument = ensure_instruments(session, [ticker])[ticker]
+        bars = [
+            Bar(row.day, *([row.close * factor] * 2 if row.day == day else [row.close, row.adjusted_close]))
+            for row in session.execute(
+                text("SELECT day, close, adjusted_close FROM prices WHERE instrument_id = :id ORDER BY day"),
+                {"id": instrument.id},
+            )
+        ]
+        history = PriceHistory(ticker, "sample", "USD", None, bars[0].day, bars)
+        chain = SourceChain([SampleSource()])
+        assert store.save(session, instrument.id, Outcome("ok", history, None), chain, now)
+        refresh.raise_market_revision(session, [instrument.id])
+
+
+def test_a_snapshot_is_computed_again_on_the_prices_that_were_known_then(engine: Engine, demo_id: int) -> None:
+    first = snapshot_id(engine, demo_id)
+    restate(engine, "XOM", date(2022, 6, 30), Decimal("1.01"))
+    work_off(engine)
+    second = snapshot_id(engine, demo_id)
+    restate(engine, "XOM", date(2022, 6, 30), Decimal("1.01"))
+    restate(engine, "XOM", date(2022, 12, 28), Decimal("0.98"))
+    work_off(engine)
+    third = snapshot_id(engine, demo_id)
+    assert len({first, second, third}) == 3
+    for snapshot in (first, second):
+        found = again(engine, snapshot)
+        assert found.same, found.differing
+        assert [cause.message for cause in found.causes] == [
+            "The prices of XOM up to 2022-12-28 are others today; those known then were taken."
+        ]
+    assert (again(engine, third).same, again(engine, third).causes) == (True, ())
 
 
 def test_another_code_is_named_though_the_figures_are_the_same(engine: Engine, demo_id: int) -> None:

@@ -34,6 +34,11 @@ export const routes: Routes = [
         loadComponent: () => import('./features/import/import'),
       },
       {
+        path: 'prices',
+        title: 'Prices · Tailwatch',
+        loadComponent: () => import('./features/prices/prices'),
+      },
+      {
         path: 'settings/tokens',
         title: 'API tokens · Tailwatch',
         loadComponent: () => import('./features/tokens/tokens'),

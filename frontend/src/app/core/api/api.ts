@@ -2,12 +2,22 @@ import { Injectable, inject } from '@angular/core';
 
 import type * as api from './generated';
 import { Http } from './http';
-import type { Portfolio, PortfolioInput, Risk, Token, TokenCreate, EntryInput } from './types';
+import type {
+  EntryInput,
+  Portfolio,
+  PortfolioInput,
+  PriceDetail,
+  PriceStanding,
+  Risk,
+  Token,
+  TokenCreate,
+} from './types';
 
 /** Trades on one page of the list. */
 const TRADES = 20;
 /** Snapshots of history: as many as a line can show, even when many are of one day. */
 const SNAPSHOTS = 500;
+const PRICES = 500;
 
 interface Page<T> {
   items: T[];
@@ -194,6 +204,38 @@ export class Api {
     return this.http.send<api.ListRiskHistoryData, api.HistoryPage>('GET', url, {
       path: { portfolio_id },
       query: { limit: SNAPSHOTS },
+    });
+  }
+
+  /** How the prices stand that the reader's portfolios rest on. */
+  prices(): Promise<PriceStanding[]> {
+    return all((cursor) =>
+      this.http.send<api.ListPricesData, api.PriceStandingPage>('GET', '/api/prices', {
+        query: { cursor, limit: PRICES },
+      }),
+    );
+  }
+
+  price(ticker: string): Promise<PriceDetail> {
+    const url = '/api/prices/{ticker}';
+    return this.http.send<api.GetPriceData, PriceDetail>('GET', url, { path: { ticker } });
+  }
+
+  /** Say what a bar that is held back is. */
+  decidePrice(
+    ticker: string,
+    day: string,
+    decision: api.HeldDecision['decision'],
+  ): Promise<PriceDetail> {
+    const url = '/api/prices/{ticker}/held/{day}';
+    const parts = { path: { ticker, day }, body: { decision } };
+    return this.http.send<api.DecideHeldPriceData, PriceDetail>('POST', url, parts);
+  }
+
+  refreshPrice(ticker: string): Promise<api.PriceRefresh> {
+    const url = '/api/prices/{ticker}/refresh';
+    return this.http.send<api.RefreshPriceData, api.PriceRefresh>('POST', url, {
+      path: { ticker },
     });
   }
 

@@ -17,7 +17,7 @@ const SLOW = new Problem(
 /** What a generated `…Data` type says of an operation. */
 interface Operation {
   url: string;
-  path?: Record<string, number>;
+  path?: Record<string, number | string>;
   query?: object;
   body?: unknown;
   headers?: object;
@@ -74,7 +74,9 @@ export class Http {
     parts: Parts<Operation>,
     signal?: AbortSignal,
   ) {
-    const address = url.replace(/\{(\w+)\}/g, (_, name: string) => String(parts.path?.[name]));
+    const address = url.replace(/\{(\w+)\}/g, (_, name: string) =>
+      encodeURIComponent(String(parts.path?.[name])),
+    );
     const query = Object.entries(parts.query ?? {}).filter(([, value]) => value !== undefined);
     try {
       const answer = this.client

@@ -22,6 +22,8 @@ export type {
   Preview,
   PreviewFigures,
   PreviewRequest,
+  PriceDetail,
+  PriceStanding,
   Progress,
   ReadRow,
   Risk,

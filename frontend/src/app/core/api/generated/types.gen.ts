@@ -1890,6 +1890,54 @@ export type PriceRefresh = {
 };
 
 /**
+ * PriceSourceList
+ *
+ * In the order in which they are asked.
+ */
+export type PriceSourceList = {
+    /**
+     * Items
+     */
+    items: Array<PriceSourceState>;
+};
+
+/**
+ * PriceSourceState
+ *
+ * How a price source is doing.
+ */
+export type PriceSourceState = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Failures
+     *
+     * Of the source itself, in a row; a ticker that it does not know is none.
+     */
+    failures: number;
+    /**
+     * Out Until
+     *
+     * It is left alone until then; null: it is in service.
+     */
+    out_until: string | null;
+    /**
+     * Last Error
+     */
+    last_error: string | null;
+    /**
+     * Last Error At
+     */
+    last_error_at: string | null;
+    /**
+     * Last Answer At
+     */
+    last_answer_at: string | null;
+};
+
+/**
  * PriceStanding
  *
  * The prices of one instrument.
@@ -4259,6 +4307,39 @@ export type RedeemSignInLinkResponses = {
 };
 
 export type RedeemSignInLinkResponse = RedeemSignInLinkResponses[keyof RedeemSignInLinkResponses];
+
+export type ListPriceSourcesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/prices/sources';
+};
+
+export type ListPriceSourcesErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type ListPriceSourcesError = ListPriceSourcesErrors[keyof ListPriceSourcesErrors];
+
+export type ListPriceSourcesResponses = {
+    /**
+     * Successful response
+     */
+    200: PriceSourceList;
+};
+
+export type ListPriceSourcesResponse = ListPriceSourcesResponses[keyof ListPriceSourcesResponses];
 
 export type RevokeTokenData = {
     body?: never;
