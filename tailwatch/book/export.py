@@ -6,21 +6,32 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tailwatch.book.entries import Entry
 from tailwatch.book.importers.generic import COLUMNS, SPLIT
 from tailwatch.book.importers.own import KIND, VERSION
 from tailwatch.book.splits import SplitEvent
 
+#: Columns whose cells are anybody's words.
+_WORDS: Final = ("external_id", "account", "note")
+#: Cells that begin so are run as formulas by spreadsheets, or would be mistaken for one that was made harmless.
+_DANGEROUS: Final = frozenset("=+-@\t\r'")
+
 
 def csv_of(entries: Iterable[Entry], splits: Mapping[str, Sequence[SplitEvent]]) -> str:
-    """Return the entries, and the splits that their owner entered, as CSV in the columns of the generic format."""
+    """Return the entries, and the splits that their owner entered, as CSV in the columns of the generic format.
+
+    Words that a spreadsheet would run as a formula have an apostrophe in front, which the import takes off again.
+    """
     written = io.StringIO(newline="")
     writer = csv.DictWriter(written, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
     for record in _records(entries, splits):
-        writer.writerow({name: "" if value is None else value for name, value in record.items()})
+        for name in _WORDS:
+            if record[name] and record[name][0] in _DANGEROUS:
+                record[name] = f"'{record[name]}"
+        writer.writerow(record)
     return written.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 from tailwatch.book.importers import (
@@ -117,11 +118,17 @@ def _source(text: str, mapping: ColumnMapping) -> Source:
         return Source(text, None)
     if start in "{[":
         try:
-            json.loads(text)
+            content = json.loads(text, parse_float=Decimal)
         except ValueError as error:
             raise InputFileError(f"This JSON cannot be read: {error}.") from error
-        return Source(text, None)
-    return Source(text, read_table(text), mapping.columns)
+        except RecursionError as error:
+            raise InputFileError("This JSON cannot be read: it is nested too deeply.") from error
+        return Source(text, None, content=content)
+    table = read_table(text)
+    missing = next((theirs for theirs in mapping.columns.values() if theirs not in table.header), None)
+    if missing is not None:
+        raise InputFileError(f"The file has no column “{missing}”. Its columns are: {', '.join(table.header[:20])}.")
+    return Source(text, table, mapping.columns)
 
 
 def _format(source: Source, mapping: ColumnMapping) -> Format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -50,6 +51,8 @@ ALIASES: Final[Mapping[str, str]] = {
     "qty": "quantity",
     "no. of shares": "quantity",
     "unit price": "price",
+    "unit_price": "price",
+    "unitprice": "price",
     "price / share": "price",
     "share price": "price",
     "ccy": "currency",
@@ -81,7 +84,11 @@ KINDS: Final[Mapping[str, EntryType]] = {
     "taxes": EntryType.TAX,
 }
 SPLIT: Final = "split"
-_NEEDED: Final = frozenset({"date", "symbol", "quantity", "price"})
+_NEEDED: Final = frozenset({"date", "quantity", "price"})
+#: How spreadsheets and statements begin a row that adds up others.
+_TOTAL: Final = re.compile(r"\s*(sub-?total|total|sum|summe|gesamt)", re.IGNORECASE)
+#: What a spreadsheet would take for a formula, behind the apostrophe that keeps it from doing so.
+_ESCAPED: Final = re.compile(r"'(?=['=+\-@\t\r])")
 _NUMBERS: Final = ("quantity", "price", "amount", "fee", "tax", "fx_rate")
 
 
@@ -97,7 +104,10 @@ def column_of(header: list[str], mapping: Mapping[str, str]) -> dict[str, str]:
 
 
 def _recognises(source: Source) -> bool:
-    return source.table is not None and column_of(source.table.header, source.columns).keys() >= _NEEDED
+    if source.table is None:
+        return False
+    found = column_of(source.table.header, source.columns).keys()
+    return found >= _NEEDED and bool(found & {"symbol", "isin"})
 
 
 def _drafts(source: Source) -> Iterator[Draft]:
@@ -107,24 +117,33 @@ def _drafts(source: Source) -> Iterator[Draft]:
     column = column_of(table.header, source.columns)
     cells = Cells.of(table, [column[name] for name in _NUMBERS if name in column], [column.get("date", "")])
     for line, record in table.records():
-        yield draft(line, record, column, cells)
+        if not (record.get(column.get("date", "")) or "").strip() and _TOTAL.match("".join(record.values())):
+            yield Draft(line, raw=record, ignored="It adds up other rows.")
+            continue
+        found = draft(line, record, column, cells)
+        found.external_id, found.account, found.note = map(_plain, (found.external_id, found.account, found.note))
+        yield found
+
+
+def _plain(words: str | None) -> str | None:
+    """Return what was written before an export made it harmless for spreadsheets."""
+    return words and _ESCAPED.sub("", words, count=1) if words and words[0] == "'" else words
 
 
 def draft(line: int, record: Mapping[str, str], column: Mapping[str, str], cells: Cells) -> Draft:
     """Return what a row says; `column` names the cell of each of our columns that there is."""
-
-    def written(name: str) -> str:
-        return record.get(column[name]) or "" if name in column else ""
+    written = {ours: record.get(theirs) for ours, theirs in column.items()}
 
     def cell(name: str) -> str:
-        return written(name).strip()
+        return (written.get(name) or "").strip()
 
     read = Draft(line, raw=record)
     # Words stay as they are; everything else is read without the space around it.
-    read.external_id, read.account, read.note = (written(name) or None for name in ("external_id", "account", "note"))
-    read.ticker, read.isin, read.currency = (cell(name) or None for name in ("symbol", "isin", "currency"))
+    read.external_id, read.account = written.get("external_id") or None, written.get("account") or None
+    read.note = written.get("note") or None
+    read.ticker, read.isin, read.currency = cell("symbol") or None, cell("isin") or None, cell("currency") or None
     read.moment = cells.moment(read, "date", cell("date"))
-    numbers = {name: cells.number(read, name, cell(name)) for name in _NUMBERS}
+    numbers = {name: cells.number(read, name, written.get(name)) for name in _NUMBERS}
     read.fee, read.tax = abs(numbers["fee"] or ZERO), abs(numbers["tax"] or ZERO)
     read.fx_rate = numbers["fx_rate"]
     if cell("type").lower() == SPLIT:

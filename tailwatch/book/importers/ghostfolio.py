@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,26 +24,23 @@ _CSV_COLUMNS: Final = ("Date", "Code", "Currency", "Price", "Quantity", "Action"
 
 
 def _recognises_json(source: Source) -> bool:
-    if source.table is not None:
-        return False
-    content = _parsed(source.text)
+    content = source.content
     return isinstance(content, dict) and isinstance(content.get("activities"), list)
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text, parse_float=Decimal)
-    except ValueError:
-        return None
+def _names(content: Mapping[str, Any], kind: str, key: str) -> dict[str, str]:
+    """Return what the owner calls each of the accounts or assets that a file lists."""
+    listed = content.get(kind)
+    return {
+        str(one.get(key)): str(one.get("name") or one.get(key))
+        for one in (listed if isinstance(listed, list) else [])
+        if isinstance(one, dict)
+    }
 
 
 def _json_drafts(source: Source) -> Iterator[Draft]:
-    content = _parsed(source.text)
-    accounts = {
-        str(one.get("id")): str(one.get("name") or one.get("id"))
-        for one in content.get("accounts") or []
-        if isinstance(one, dict)
-    }
+    content = source.content
+    accounts, assets = _names(content, "accounts", "id"), _names(content, "assetProfiles", "symbol")
     for place, activity in enumerate(content["activities"], start=1):
         if not isinstance(activity, dict):
             yield Draft(place, errors=["This is no activity."])
@@ -58,8 +55,11 @@ def _json_drafts(source: Source) -> Iterator[Draft]:
             "Action": activity.get("type"),
             "Fee": activity.get("fee"),
             "Note": activity.get("comment"),
+            "DataSource": activity.get("dataSource"),
         }
         draft = _draft(place, {name: "" if value is None else str(value) for name, value in record.items()}, Cells())
+        if draft.unpriced and draft.ticker in assets:
+            draft.unpriced = draft.unpriced.replace(draft.ticker, assets[draft.ticker])
         account = activity.get("accountId")
         draft.account = None if account is None else accounts.get(str(account), str(account))
         draft.external_id = None if activity.get("id") is None else str(activity["id"])
@@ -74,8 +74,13 @@ def _csv_drafts(source: Source) -> Iterator[Draft]:
     if source.table is None:
         return
     cells = Cells.of(source.table, ("Price", "Quantity", "Fee"), ("Date",))
+    if cells.guessed:
+        # As Ghostfolio itself reads them.
+        cells = replace(cells, order="day first", guessed=False)
     for line, record in source.table.records():
-        yield _draft(line, record, cells)
+        draft = _draft(line, record, cells)
+        draft.account = record.get("Account") or None
+        yield draft
 
 
 def _draft(line: int, record: Mapping[str, str], cells: Cells) -> Draft:
@@ -93,6 +98,8 @@ def _draft(line: int, record: Mapping[str, str], cells: Cells) -> Draft:
     draft.fee = cells.number(draft, "Fee", record.get("Fee")) or Decimal(0)
     if draft.type in {EntryType.BUY, EntryType.SELL}:
         draft.quantity, draft.price = quantity, price
+        if quantity is not None and not quantity:
+            draft.ignored = "It has no quantity: a draft of an order."
     elif draft.type is EntryType.FEE:
         # What was paid stands in the fee, or as a price.
         draft.amount, draft.fee = draft.fee or (quantity or Decimal(1)) * (price or Decimal(0)), Decimal(0)
@@ -101,6 +108,8 @@ def _draft(line: int, record: Mapping[str, str], cells: Cells) -> Draft:
         draft.amount = None if price is None else (quantity or 1) * price
         if draft.type is EntryType.INTEREST:
             draft.ticker = None
+    if draft.ticker is not None and record.get("DataSource", "").upper() == "MANUAL":
+        draft.unpriced = f"“{draft.ticker}” has no market price: Ghostfolio's owner typed its prices."
     return draft
 
 

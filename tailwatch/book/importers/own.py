@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from tailwatch.book.importers import generic
 from tailwatch.book.importers.reading import Cells, Format, Source
@@ -15,23 +14,14 @@ KIND: Final = "tailwatch-book"
 VERSION: Final = 1
 
 
-def _content(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
 def _recognises(source: Source) -> bool:
-    if source.table is not None:
-        return False
-    content = _content(source.text)
+    content = source.content
     return isinstance(content, dict) and content.get("kind") == KIND and isinstance(content.get("entries"), list)
 
 
 def _drafts(source: Source) -> Iterator[Draft]:
     column = {name: name for name in generic.COLUMNS}
-    for place, entry in enumerate(_content(source.text)["entries"], start=1):
+    for place, entry in enumerate(source.content["entries"], start=1):
         if not isinstance(entry, dict):
             yield Draft(place, errors=["This is no entry."])
             continue

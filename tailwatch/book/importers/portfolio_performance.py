@@ -96,9 +96,6 @@ def _drafts(source: Source) -> Iterator[Draft]:
     column = _column(source.table)
     numbers = [column[name] for name in ("value", "fees", "taxes", "shares") if name in column]
     cells = Cells.of(source.table, numbers, [column["date"]])
-    if column["date"] == "Datum" and cells.mark == "." and source.table.delimiter == ";":
-        # A German file in which every number is whole.
-        cells = Cells(",", cells.order)
     for line, record in source.table.records():
         yield _draft(line, record, column, cells)
 

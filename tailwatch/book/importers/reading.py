@@ -6,14 +6,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any
 
 from tailwatch.book.entries import EntryType
 from tailwatch.book.importers.rows import Draft
 from tailwatch.book.importers.table import Table
-from tailwatch.book.importers.values import DayOrder, DecimalMark, day_order, decimal_mark, moment, number
-
-T = TypeVar("T")
+from tailwatch.book.importers.values import (
+    DayOrder,
+    DecimalMark,
+    day_order,
+    decimal_mark,
+    is_doubtful,
+    moment,
+    number,
+)
 
 
 @dataclass(frozen=True)
@@ -24,11 +30,13 @@ class Source:
         text: All of it.
         table: As CSV; None where it is JSON or XML.
         columns: Which of its columns is which of ours (`generic.COLUMNS`), where the owner says so.
+        content: As JSON, its fractions exact; None where it is CSV or XML.
     """
 
     text: str
     table: Table | None
     columns: Mapping[str, str] = field(default_factory=dict)
+    content: Any = None
 
 
 @dataclass(frozen=True)
@@ -50,35 +58,49 @@ class Format:
 
 @dataclass(frozen=True)
 class Cells:
-    """How the numbers and dates of a file are written."""
+    """How the numbers and dates of a file are written.
+
+    Attributes:
+        mark: Between whole and fraction.
+        order: Of dates such as 03/04/2026.
+        guessed: Nothing in the file says which order it is.
+    """
 
     mark: DecimalMark = "."
     order: DayOrder | None = None
+    guessed: bool = False
 
     @classmethod
     def of(cls, table: Table, numbers: Sequence[str], dates: Sequence[str]) -> Cells:
         """Return how these columns of a table are written."""
-        records = [record for _, record in table.records()]
-        return cls(
-            decimal_mark(record.get(name) or "" for record in records for name in numbers),
-            day_order(record.get(name) or "" for record in records for name in dates),
-        )
+        # A semicolon parts cells where the comma is taken: between whole and fraction.
+        is_continental = table.delimiter == ";"
+        mark = decimal_mark(table.cells(numbers), "," if is_continental else ".")
+        order = day_order(table.cells(dates))
+        if order is None and is_continental:
+            return cls(mark, "day first", guessed=True)
+        return cls(mark, order, guessed=order is None)
 
     def number(self, draft: Draft, name: str, written: str | None) -> Decimal | None:
         """Return the number of a cell; a cell that is none is an error of the row."""
-        return _read(draft, name, lambda: number(written or "", self.mark))
+        if not written:
+            return None
+        try:
+            return number(written, self.mark)
+        except ValueError as error:
+            draft.errors.append(f"{name}: {error}")
+            return None
 
     def moment(self, draft: Draft, name: str, written: str | None) -> datetime | None:
         """Return the moment of a cell; a cell that is none is an error of the row."""
-        return _read(draft, name, lambda: moment(written or "", self.order))
-
-
-def _read(draft: Draft, name: str, reader: Callable[[], T | None]) -> T | None:
-    try:
-        return reader()
-    except ValueError as error:
-        draft.errors.append(f"{name}: {error}")
-        return None
+        if self.guessed and written and is_doubtful(written):
+            first = "day" if self.order == "day first" or "-" in written else "month"
+            draft.remarks.append(f"{name}: “{written.strip()[:40]}” was read with the {first} first: is it so?")
+        try:
+            return moment(written or "", self.order)
+        except ValueError as error:
+            draft.errors.append(f"{name}: {error}")
+            return None
 
 
 def kind_of(draft: Draft, name: str, written: str, kinds: Mapping[str, EntryType]) -> EntryType | None:

@@ -11,18 +11,21 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
+from tailwatch.book.currencies import major
 from tailwatch.book.entries import Entry, EntryType, Stated, checked
 from tailwatch.book.exact import ZERO
 from tailwatch.errors import InvalidEntryError
 
 #: What a ticker may look like: AAPL, BRK-B, ^GSPC, EURUSD=X, 7203.T.
 TICKER: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=_-]{0,23}")
+_ISIN: Final = re.compile("[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _CURRENCY: Final = re.compile("[A-Z]{3}")
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _LARGEST: Final = Decimal("1e12")
 _PLACES: Final = 10
 
 
-@dataclass
+@dataclass(slots=True)
 class Draft:
     """One row as its format reads it, before anything is checked.
 
@@ -37,6 +40,7 @@ class Draft:
         errors: What keeps it from being booked, in sentences.
         remarks: What a reader should know.
         ignored: Why it is nothing to book, such as a subtotal; None: it is.
+        unpriced: Why nobody quotes a price for it: it is passed over unless the owner names a ticker.
     """
 
     line: int
@@ -59,9 +63,10 @@ class Draft:
     errors: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     ignored: str | None = None
+    unpriced: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImportedSplit:
     """A split that a file tells of: from `day` on, one old share is `ratio` new ones."""
 
@@ -70,7 +75,7 @@ class ImportedSplit:
     ratio: Decimal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImportedRow:
     """What became of one row.
 
@@ -115,6 +120,7 @@ class RowMaker:
         entry, split = None, None
         if draft.ignored is None:
             self._name(draft)
+        if draft.ignored is None:
             if draft.split_ratio is not None:
                 split = self._split(draft)
             elif not draft.errors:
@@ -136,7 +142,13 @@ class RowMaker:
             if known and known.strip().upper() in self._symbols:
                 draft.ticker = self._symbols[known.strip().upper()]
                 break
+        else:
+            if draft.unpriced:
+                draft.ignored = draft.unpriced
+                return
         draft.ticker = (draft.ticker or "").strip().upper() or None
+        if draft.ticker is not None and _ISIN.fullmatch(draft.ticker):
+            draft.ticker, draft.isin = None, draft.ticker
         if draft.ticker is None and draft.isin:
             draft.errors.append(
                 f"There is only an ISIN ({draft.isin}), and prices are found by ticker: say which ticker it is."
@@ -153,17 +165,21 @@ class RowMaker:
         return ImportedSplit(draft.ticker, draft.moment.date(), round(draft.split_ratio, _PLACES))
 
     def _entry(self, draft: Draft) -> Entry | None:
-        currency = (draft.currency or self._base_currency).strip().upper()
+        # GBp is a hundredth of GBP and must not become it by its letters alone.
+        currency, unit = major((draft.currency or self._base_currency).strip())
+        currency = currency.upper()
         if not _CURRENCY.fullmatch(currency):
             draft.errors.append(f"“{draft.currency}” is no currency of three letters.")
         if draft.moment is None:
             draft.errors.append("There is no date.")
             return None
         members = {"quantity": draft.quantity, "price": draft.price, "amount": draft.amount, "fx_rate": draft.fx_rate}
+        charges = {"fee": draft.fee, "tax": draft.tax}
+        if unit != 1:
+            _to_major(members, charges, unit)
+            draft.remarks.append(f"Amounts in {draft.currency} are booked in {currency}.")
         exact = {name: _stored(name, value, draft.errors) for name, value in members.items()}
-        fee, tax = (
-            _stored(name, value, draft.errors) or ZERO for name, value in (("fee", draft.fee), ("tax", draft.tax))
-        )
+        fee, tax = (_stored(name, value, draft.errors) or ZERO for name, value in charges.items())
         if draft.moment.year < 1900:
             draft.errors.append("It is from before 1900.")
         if draft.errors:
@@ -232,6 +248,8 @@ def _stored(name: str, value: Decimal | None, errors: list[str]) -> Decimal | No
     """Return a number as it is stored, ten places; note what cannot be."""
     if value is None:
         return None
+    if not value:
+        return ZERO
     if not value.is_finite() or abs(value) > _LARGEST:
         errors.append(f"{name}: {value} is larger than 1,000,000,000,000.")
         return None
@@ -240,8 +258,19 @@ def _stored(name: str, value: Decimal | None, errors: list[str]) -> Decimal | No
     return round(value, _PLACES)
 
 
+def _to_major(members: dict[str, Decimal | None], charges: dict[str, Decimal], unit: Decimal) -> None:
+    """Turn what is in a hundredth of a currency into the currency itself."""
+    for name in ("price", "amount"):
+        value = members[name]
+        members[name] = None if value is None else value * unit
+    rate = members["fx_rate"]
+    members["fx_rate"] = None if rate is None else rate / unit
+    for name, value in charges.items():
+        charges[name] = value * unit
+
+
 def _text(value: str | None, longest: int) -> str | None:
-    if value is None:
-        return None
-    clean = "".join(character if character.isprintable() or character in "\n\t" else " " for character in value)
-    return clean[:longest] or None
+    # What a database holds: any character but zero and halves of one.
+    if value and ("\0" in value or not value.isascii()):
+        value = _UNSTORABLE.sub("\ufffd", value)
+    return (value or "")[:longest] or None

@@ -23,22 +23,31 @@ _KINDS: Final = {
     "transfer_out": EntryType.TRANSFER_OUT,
     "add_holding": EntryType.TRANSFER_IN,
     "remove_holding": EntryType.TRANSFER_OUT,
+    "conversion_in": EntryType.DEPOSIT,
+    "conversion_out": EntryType.WITHDRAWAL,
+    "credit": EntryType.FEE,
 }
+#: Newer versions have other names for two columns.
+_RENAMED: Final = {"type": "activityType", "unit_price": "unitPrice"}
 _CASH: Final = "$CASH-"
 #: A transfer of cash is money that came or went.
 _OF_CASH: Final = {EntryType.TRANSFER_IN: EntryType.DEPOSIT, EntryType.TRANSFER_OUT: EntryType.WITHDRAWAL}
 
 
 def _recognises(source: Source) -> bool:
-    return has(source.table, "date", "symbol", "quantity", "activityType", "unitPrice", "currency")
+    older = has(source.table, "date", "symbol", "quantity", "activityType", "unitPrice", "currency")
+    return older or has(source.table, "date", "symbol", "quantity", "type", "unit_price", "instrumentType")
 
 
 def _drafts(source: Source) -> Iterator[Draft]:
     if source.table is None:
         return
-    cells = Cells.of(source.table, ("quantity", "unitPrice", "fee", "amount"), ("date",))
+    numbers = ("quantity", "unitPrice", "unit_price", "fee", "tax", "amount")
+    cells = Cells.of(source.table, numbers, ("date",))
     for line, record in source.table.records():
-        yield _draft(line, record, cells)
+        draft = _draft(line, {_RENAMED.get(name, name): cell for name, cell in record.items()}, cells)
+        draft.raw = record
+        yield draft
 
 
 def _draft(line: int, record: Mapping[str, str], cells: Cells) -> Draft:
@@ -51,12 +60,15 @@ def _draft(line: int, record: Mapping[str, str], cells: Cells) -> Draft:
     price = cells.number(draft, "unitPrice", record.get("unitPrice"))
     amount = cells.number(draft, "amount", record.get("amount"))
     draft.fee = abs(cells.number(draft, "fee", record.get("fee")) or Decimal(0))
+    draft.tax = abs(cells.number(draft, "tax", record.get("tax")) or Decimal(0))
     written = record.get("activityType") or ""
     if written.strip().lower() == "split":
         draft.ticker, draft.split_ratio = symbol, amount or quantity
         return draft
     draft.type = kind_of(draft, "activityType", written, _KINDS)
-    is_cash = symbol.upper().startswith(_CASH)
+    if (record.get("subtype") or "").upper() == "DRIP":
+        draft.remarks.append("The dividend was reinvested: the purchase it paid for is not in this row.")
+    is_cash = not symbol or symbol.upper().startswith(_CASH)
     if is_cash and draft.type in _OF_CASH:
         draft.type = _OF_CASH[draft.type]
     if not is_cash:
@@ -71,6 +83,9 @@ def _draft(line: int, record: Mapping[str, str], cells: Cells) -> Draft:
     draft.amount = None if amount is None else abs(amount)
     if draft.type in {EntryType.DEPOSIT, EntryType.WITHDRAWAL}:
         draft.ticker = None
+    if written.strip().lower() == "credit" and draft.amount is not None:
+        # Money back, such as a rebate.
+        draft.amount = -draft.amount
     return draft
 
 

@@ -97,12 +97,12 @@ def test_ghostfolio_json() -> None:
 def test_ghostfolio_csv() -> None:
     found = read(
         "Date,Code,DataSource,Currency,Price,Quantity,Action,Fee,Note\n"
-        "16-09-2021,MSFT,YAHOO,USD,298.580,5,buy,19.00,no such date\n"
+        "2021-13-01,MSFT,YAHOO,USD,298.580,5,buy,19.00,no such date\n"
         "01/09/2021,MSFT,YAHOO,USD,0.62,5,dividend,0.00,\n"
         "30/09/2021,MSFT,YAHOO,USD,298.580,5,buy,19.00,\n"
     )
     assert found.format.key == "ghostfolio_csv"
-    assert found.rows[0].errors == ("Date: “16-09-2021” is no date such as 2026-03-31.",)
+    assert found.rows[0].errors == ("Date: “2021-13-01” is no date such as 2026-03-31.",)
     # The thirtieth cannot be a month, so the first is a day, too.
     second = found.rows[1].entry
     assert second is not None
@@ -230,7 +230,9 @@ def test_flex_xml_with_a_split() -> None:
     ]
     split = found.rows[-1].split
     assert split is not None
-    assert (split.ticker, split.ratio, split.day.isoformat()) == ("AAPL", D(4), "2023-06-01")
+    assert (split.ticker, split.ratio, split.day.isoformat()) == ("AAPL", D(4), "2023-06-02"), (
+        "booked in the evening before"
+    )
 
 
 def test_the_same_trade_has_the_same_identity_in_csv_and_xml() -> None:
@@ -286,10 +288,11 @@ def test_an_activity_statement() -> None:
         "Trades,Data,ClosedLot",
         'Trades,Data,Trade,Stocks,EUR,SAP,"2023-01-04, 10:00:00",-5,100.2,100,501,-1.25,,,,C\nTrades,Data,ClosedLot',
     )
-    assert [row[:3] for row in booked(read(with_trades))][:2] == [
+    assert [row[:3] for row in booked(read(with_trades))][:3] == [
+        ("buy", "AAPL", D(1000)),
         ("sell", "SAP.DE", D(-5)),
         ("dividend", "AAPL", None),
-    ], "where there are executions, orders are not taken"
+    ], "an order or its executions, and never both"
 
 
 def test_yahoo() -> None:
@@ -306,7 +309,7 @@ def test_yahoo() -> None:
     assert booked(found) == [
         ("buy", "ROKU", D(17), D("59.04"), None, "USD", D("4.95"), D(0)),
         ("sell", "ROKU", D(-7), D(60), None, "USD", D(0), D(0)),
-        ("buy", "VOD.L", D(3), D(151), None, "USD", D(0), D(0)),
+        ("buy", "VOD.L", D(3), D("1.51"), None, "GBP", D(0), D(0)),
     ]
     assert [bool(row.ignored) for row in found.rows] == [False, False, True, True, False]
     assert len(found.rows[-1].remarks) == 2
