@@ -295,3 +295,18 @@ def test_an_activity_statement_with_all_that_is_not_a_plain_order() -> None:
     remarks = {row.entry.ticker: row.remarks for row in found.rows if row.entry}
     assert "does not say where EVR is listed" in remarks["EVR"][0]
     assert "their value that day" in remarks["AAPL"][0]
+
+
+# --- Portfolio Performance ---
+
+
+def test_a_purchase_in_the_files_of_account_and_portfolio_is_one() -> None:
+    header = (
+        "Date,Ex Date,Type,Value,Transaction Currency,Gross Amount,Currency Gross Amount,Exchange Rate,Fees,Taxes,"
+        "Shares,ISIN,WKN,Ticker Symbol,Security Name,Note\n"
+    )
+    row = '2024-01-16T09:30,,Buy,"{}1,004.99",EUR,,,,4.99,,10,,,EUNL.DE,World,\n'
+    of_account, of_portfolio = read(header + row.format("-")), read(header + row.format(""))
+    assert of_account.format.key == "portfolio_performance"
+    assert [entry.price for entry in booked(of_account)] == [D(100)]
+    assert [row.key for row in of_account.rows] == [row.key for row in of_portfolio.rows]
