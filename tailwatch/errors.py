@@ -85,6 +85,10 @@ class BadAnswerError(PriceSourceError):
     """The price source gave an answer that cannot be used."""
 
 
+class ShortHistoryError(BadAnswerError):
+    """The price source gave far fewer sessions than are stored from it."""
+
+
 class SourceTimeoutError(SourceUnreachableError):
     """The price source did not answer in time."""
 

@@ -106,16 +106,28 @@ def reject(ticker: Ticker, day: Day, *, data_dir: DataDir = None) -> None:
 
 
 @prices.command("refresh")
-def refresh_now(ticker: Ticker, *, data_dir: DataDir = None) -> None:
+def refresh_now(
+    ticker: Ticker,
+    *,
+    accept_shorter: Annotated[
+        bool, typer.Option(help="Take what the source gives, however much shorter than what is stored.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
     """Have an instrument's prices fetched now; a running Tailwatch does it within a second."""
     with database(data_dir, migrated=True):
         from sqlalchemy import text
 
         from tailwatch import refresh
+        from tailwatch.db.models import Instrument
         from tailwatch.db.session import transaction
+        from tailwatch.market import short
 
         with transaction() as session:
             instrument_id = _instrument_id(session, ticker)
+            if accept_shorter:
+                short.accept(session.get_one(Instrument, instrument_id, with_for_update={"key_share": True}))
+                session.flush()
             session.execute(
                 text("UPDATE instruments SET next_fetch_at = now(), fetch_queued_at = NULL WHERE id = :id"),
                 {"id": instrument_id},

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from tailwatch.errors import BadAnswerError
+from tailwatch.errors import BadAnswerError, ShortHistoryError
 from tailwatch.market.sources import SAME_PRICE, Bar, PriceHistory
 
 #: An answer with less than this share of the sessions that are stored from the same source is half an answer.
@@ -116,7 +116,9 @@ _UPSERT_SPLITS = text(
 )
 
 
-def replace(connection: Connection, instrument_id: int, history: PriceHistory, now: datetime) -> bool:
+def replace(
+    connection: Connection, instrument_id: int, history: PriceHistory, now: datetime, *, may_be_shorter: bool = False
+) -> bool:
     """Make the stored history of an instrument the given one; return whether prices or splits changed.
 
     Nothing of an earlier answer stays among the prices, whatever its source: two answers may be adjusted on different
@@ -124,13 +126,14 @@ def replace(connection: Connection, instrument_id: int, history: PriceHistory, n
     volume that alone was restated is not worth a write.
 
     Raises:
-        BadAnswerError: it is so much shorter than what is stored that it must be half an answer; nothing was written.
+        ShortHistoryError: it is so much shorter than what is stored that it must be half an answer, unless it
+            `may_be_shorter`; nothing was written.
         sqlalchemy.exc.DBAPIError: the database refused it.
     """
     common = {"id": instrument_id, "source": history.source, "since": history.since}
     stored = connection.execute(_COUNT, common).scalar_one()
-    if len(history.bars) < COMPLETE_ENOUGH * stored:
-        raise BadAnswerError(
+    if len(history.bars) < COMPLETE_ENOUGH * stored and not may_be_shorter:
+        raise ShortHistoryError(
             f"The source {history.source} gave {len(history.bars)} sessions since {history.since}, but {stored} are "
             "stored: its answer is not complete."
         )

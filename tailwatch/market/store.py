@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
-from tailwatch.errors import BadAnswerError
-from tailwatch.market import bars, gate, held, incremental
+from tailwatch.errors import BadAnswerError, ShortHistoryError
+from tailwatch.market import bars, gate, held, incremental, short
 from tailwatch.market.sources import Outcome, PriceHistory, SourceChain
 
 #: First wait after nobody could serve a ticker, and after a later source served it because an earlier one failed.
@@ -107,12 +107,17 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
             other_labels = _label(instrument, history)
             held_back = _hold(session.connection(), instrument, history, now)
             believed = replace(history, bars=[bar for bar in history.bars if bar.day not in held_back.days])
-            keep = bars.append if history.partial else bars.replace
-            new_bars = keep(session.connection(), instrument_id, believed, now)
+            if history.partial:
+                new_bars = bars.append(session.connection(), instrument_id, believed, now)
+            else:
+                means_it = short.is_meant(instrument, believed, now)
+                new_bars = bars.replace(session.connection(), instrument_id, believed, now, may_be_shorter=means_it)
             changed = new_bars or other_currency or other_labels or held_back.is_news
             _served(instrument, history, outcome, now)
             session.flush()
     except BadAnswerError as error:
+        if isinstance(error, ShortHistoryError):
+            short.note(instrument, history, now)
         return _failed(instrument, Outcome("failed", None, str(error)), now)
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -156,6 +161,7 @@ def _label(instrument: Instrument, history: PriceHistory) -> bool:
 
 def _served(instrument: Instrument, history: PriceHistory, outcome: Outcome, now: datetime) -> None:
     instrument.status = "ok"
+    short.forget(instrument)
     instrument.source, instrument.currency = history.source, history.currency
     instrument.name = _storable(history.name or "") or instrument.name
     if outcome.reason is None:

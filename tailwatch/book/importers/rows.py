@@ -118,6 +118,9 @@ class RowMaker:
     def row(self, draft: Draft) -> ImportedRow:
         """Return what became of a draft."""
         entry, split = None, None
+        if draft.errors:
+            # What cannot be read is not passed over silently.
+            draft.ignored = None
         if draft.ignored is None:
             self._name(draft)
         if draft.ignored is None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
 from tailwatch.db.session import transaction
-from tailwatch.market import sample, store
+from tailwatch.market import sample, short, store
 from tailwatch.market.instruments import ensure_instruments, set_labels
 from tailwatch.market.sample import SampleSource
 from tailwatch.market.sources import Bar, Outcome, PriceHistory, SourceChain
@@ -139,6 +139,32 @@ def test_half_an_answer_is_refused_and_what_is_stored_stays(engine: Engine, keep
     assert "60 sessions" in state.status_reason
     assert "100 are stored" in state.status_reason
     assert keep(served(*whole[:90])) is True, "a few withdrawn days are possible"
+
+
+def test_half_an_answer_that_stays_is_the_truth_after_three_days(engine: Engine, keep: Callable[..., bool]) -> None:
+    whole = [str(n) for n in range(1, 101)]
+    keep(served(*whole))
+    assert [keep(served(*whole[:60]), NOW + timedelta(days=day)) for day in range(3)] == [False] * 3
+    [remark] = instrument(engine).remarks
+    assert (
+        remark["message"]
+        == "The source yahoo gives 60 sessions only. If it still does on 2024-03-04, they are taken."
+    )
+    # Even less is another answer.
+    assert keep(served(*whole[:20]), NOW + timedelta(days=3)) is False
+    assert keep(served(*whole[:60]), NOW + timedelta(days=5)) is False
+    assert keep(served(*whole[:60]), NOW + timedelta(days=6)) is True
+    state = instrument(engine)
+    assert (len(rows(engine)), state.status, state.remarks) == (60, "ok", [])
+
+
+def test_a_person_may_take_half_an_answer_at_once(engine: Engine, keep: Callable[..., bool]) -> None:
+    whole = [str(n) for n in range(1, 101)]
+    keep(served(*whole))
+    with transaction(engine) as session:
+        short.accept(ensure_instruments(session, ["KO"])["KO"])
+    assert keep(served(*whole[:30])) is True
+    assert keep(served(*whole[:10])) is False, "once is once"
 
 
 def test_a_better_source_replaces_the_whole_history(engine: Engine, keep: Callable[..., bool]) -> None:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailwatch.book import importers
 from tailwatch.book.entries import Entry
@@ -310,3 +312,51 @@ def test_a_purchase_in_the_files_of_account_and_portfolio_is_one() -> None:
     assert of_account.format.key == "portfolio_performance"
     assert [entry.price for entry in booked(of_account)] == [D(100)]
     assert [row.key for row in of_account.rows] == [row.key for row in of_portfolio.rows]
+
+
+# --- whatever comes ---
+
+HEADERS = [
+    "",
+    "date,symbol,quantity,price,type,amount,fee\n",
+    "Date,Code,DataSource,Currency,Price,Quantity,Action,Fee,Note\n",
+    "Datum;Typ;Wert;Buchungswährung;Gebühren;Steuern;Stück;ISIN;Ticker-Symbol\n",
+    "Symbol,Trade Date,Purchase Price,Quantity,Commission,Transaction Type\n",
+    "date,symbol,quantity,activityType,unitPrice,currency,fee,amount\n",
+    "ClientAccountID,CurrencyPrimary,Symbol,TradeDate,Quantity,TradePrice,Buy/Sell,Amount,Type,Description\n",
+    "Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price\n"
+    "Trades,Data,Order,Stocks,",
+    '{"activities": [',
+    '{"kind": "tailwatch-book", "entries": [',
+    "<FlexQueryResponse>",
+]
+CELLS = [
+    "buy",
+    "Kauf",
+    "SPLIT",
+    "1e999",
+    "-0",
+    "1,2",
+    "1.2.3",
+    "99/99/9999",
+    "20240102",
+    "\0",
+    '"',
+    "{}",
+    "]}",
+    "<Trade/>",
+    "é",
+]
+pieces = st.lists(st.one_of(st.sampled_from([*CELLS, ",", ";", "\n", "\r"]), st.text(max_size=5)), max_size=40).map(
+    "".join
+)
+
+
+@given(st.sampled_from(HEADERS), pieces)
+def test_any_file_is_read_or_refused(header: str, rest: str) -> None:
+    try:
+        found = read((header + rest).encode("utf-8", errors="surrogatepass"))
+    except InputFileError:
+        return
+    for row in found.rows:
+        assert (row.entry is not None) + (row.split is not None) + bool(row.errors) + (row.ignored is not None) == 1
