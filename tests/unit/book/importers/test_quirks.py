@@ -324,8 +324,10 @@ HEADERS = [
     "Symbol,Trade Date,Purchase Price,Quantity,Commission,Transaction Type\n",
     "date,symbol,quantity,activityType,unitPrice,currency,fee,amount\n",
     "ClientAccountID,CurrencyPrimary,Symbol,TradeDate,Quantity,TradePrice,Buy/Sell,Amount,Type,Description\n",
-    "Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price\n"
-    "Trades,Data,Order,Stocks,",
+    (
+        "Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price\n"
+        "Trades,Data,Order,Stocks,"
+    ),
     '{"activities": [',
     '{"kind": "tailwatch-book", "entries": [',
     "<FlexQueryResponse>",
