@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Row, text
 
+from tailwatch.book.daily import Closes
 from tailwatch.risk import PriceSeries
 from tailwatch.risk.ranges import range_variances
 
@@ -67,6 +68,24 @@ _AS_KNOWN = text(
       ) bars
     ) known
     WHERE i.id = ANY(:ids) AND known.days IS NOT NULL
+    """
+)
+
+# As traded, with the last one before the first day.
+_CLOSES_SINCE = text(
+    """
+    SELECT i.ticker, i.currency, array_send(chosen.days) AS days, array_send(chosen.closes) AS closes
+    FROM instruments i
+    CROSS JOIN LATERAL (
+      SELECT array_agg(day - DATE '1970-01-01') AS days, array_agg(close::float8) AS closes
+      FROM (
+        SELECT day, close FROM prices
+        WHERE instrument_id = i.id AND day <= :last
+          AND day >= coalesce((SELECT max(day) FROM prices WHERE instrument_id = i.id AND day <= :first), :first)
+        ORDER BY day DESC
+      ) bars
+    ) chosen
+    WHERE i.id = ANY(:ids) AND i.currency IS NOT NULL AND chosen.days IS NOT NULL
     """
 )
 
@@ -138,6 +157,24 @@ def load_between(
         "ends": [last for _, last in days],
     }
     return _read(connection.execute(_BETWEEN, values))
+
+
+def load_closes(
+    connection: Connection, instrument_ids: Collection[int], first: date, last: date
+) -> dict[str, Closes]:
+    """Return the stored closes between two days of each instrument that has any, by ticker.
+
+    Both days included, and with the last one before the first day, which stands for it.
+    """
+    rows = connection.execute(_CLOSES_SINCE, {"ids": list(instrument_ids), "first": first, "last": last})
+    return {
+        row.ticker: Closes(
+            row.currency,
+            _reversed(row.days, _DAYS).astype("datetime64[D]"),
+            _reversed(row.closes, _CLOSES).astype(np.float64),
+        )
+        for row in rows
+    }
 
 
 def _read(rows: Iterable[Row[Any]]) -> dict[int, PriceSeries]:

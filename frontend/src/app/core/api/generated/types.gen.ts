@@ -564,6 +564,24 @@ export type FieldError = {
 };
 
 /**
+ * Flow
+ *
+ * Money of the owner.
+ */
+export type Flow = {
+    /**
+     * Day
+     */
+    day: string;
+    /**
+     * Amount
+     *
+     * What came, net of what went.
+     */
+    amount: number;
+};
+
+/**
  * Headline
  *
  * The headline method's figures in the base currency.
@@ -1123,6 +1141,24 @@ export type Intervals = {
 };
 
 /**
+ * LeftOut
+ *
+ * What is not looked at.
+ */
+export type LeftOut = {
+    /**
+     * Name
+     *
+     * A ticker, or the currency of cash.
+     */
+    name: string;
+    /**
+     * Reason
+     */
+    reason: string;
+};
+
+/**
  * LinkRedemption
  *
  * The token of a one-time sign-in link.
@@ -1322,6 +1358,124 @@ export type Parts = {
      * How the instruments move together, and the shape of the tail.
      */
     correlation: number;
+};
+
+/**
+ * Performance
+ *
+ * Returns as fractions over the whole period, amounts in base currency.
+ */
+export type Performance = {
+    /**
+     * Portfolio Id
+     */
+    portfolio_id: number;
+    /**
+     * Base Currency
+     */
+    base_currency: string;
+    /**
+     * Counts Cash
+     */
+    counts_cash: boolean;
+    /**
+     * From
+     *
+     * Null where there is nothing to value.
+     */
+    from: string | null;
+    /**
+     * To
+     */
+    to: string | null;
+    /**
+     * Start Value
+     */
+    start_value: number | null;
+    /**
+     * End Value
+     */
+    end_value: number | null;
+    /**
+     * Net Flow
+     *
+     * What the owner put in, net of what they took out.
+     */
+    net_flow: number | null;
+    /**
+     * Profit
+     *
+     * End value less start value less net flow.
+     */
+    profit: number | null;
+    /**
+     * Time Weighted
+     *
+     * Null where on some day no money of the owner was at work.
+     */
+    time_weighted: number | null;
+    /**
+     * Time Weighted Annualised
+     *
+     * Null for less than a year.
+     */
+    time_weighted_annualised: number | null;
+    /**
+     * Money Weighted
+     *
+     * Null where no rate, or more than one, answers the flows.
+     */
+    money_weighted: number | null;
+    /**
+     * Money Weighted Annualised
+     */
+    money_weighted_annualised: number | null;
+    /**
+     * Flows
+     *
+     * The newest 1,000 days with one.
+     */
+    flows: Array<Flow>;
+    /**
+     * Series
+     *
+     * At most 1,000 days, evenly chosen, the first and last included.
+     */
+    series: Array<PerformanceDay>;
+    /**
+     * Left Out
+     */
+    left_out: Array<LeftOut>;
+    /**
+     * Unvalued Until
+     *
+     * It begins after this day, for want of prices or rates up to then; null: it does not.
+     */
+    unvalued_until: string | null;
+};
+
+/**
+ * PerformanceDay
+ *
+ * One day of the series.
+ */
+export type PerformanceDay = {
+    /**
+     * Day
+     */
+    day: string;
+    /**
+     * Value
+     *
+     * At the end of the day.
+     */
+    value: number;
+    /**
+     * Time Weighted
+     *
+     * Return since the first day, as a fraction.
+     */
+    time_weighted: number | null;
 };
 
 /**
@@ -4967,6 +5121,62 @@ export type DecideHeldPriceResponses = {
 };
 
 export type DecideHeldPriceResponse = DecideHeldPriceResponses[keyof DecideHeldPriceResponses];
+
+export type GetPerformanceData = {
+    body?: never;
+    path: {
+        portfolio_id: number;
+    };
+    query?: {
+        /**
+         * From
+         *
+         * Its closing value is the beginning. Left out: the first entry.
+         */
+        from?: string | null;
+        /**
+         * To
+         *
+         * The last day. Left out: today.
+         */
+        to?: string | null;
+    };
+    url: '/api/portfolios/{portfolio_id}/performance';
+};
+
+export type GetPerformanceErrors = {
+    /**
+     * No credential, or one that is unknown, revoked or expired
+     */
+    401: Problem;
+    /**
+     * There is no such thing, or it is not yours
+     */
+    404: Problem;
+    /**
+     * Members of the request cannot be used; `errors` names them
+     */
+    422: Problem;
+    /**
+     * A bug of ours; the server's log has it
+     */
+    500: Problem;
+    /**
+     * The database is away; try again in a moment
+     */
+    503: Problem;
+};
+
+export type GetPerformanceError = GetPerformanceErrors[keyof GetPerformanceErrors];
+
+export type GetPerformanceResponses = {
+    /**
+     * Successful response
+     */
+    200: Performance;
+};
+
+export type GetPerformanceResponse = GetPerformanceResponses[keyof GetPerformanceResponses];
 
 export type GetRiskStressData = {
     body?: never;
