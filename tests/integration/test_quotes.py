@@ -288,7 +288,7 @@ def test_an_exchange_rate_moves_what_is_priced_in_its_currency(product: Product,
     with page(product, portfolio_id) as opened:
         wait_until(lambda: {"SHELL.L", "GBPUSD=X"} <= stream.followed, "the exchange rate is followed, too")
         stream.send("GBPUSD=X", float(rate[-1]) * 1.01, OPEN, hours=PRE, kind=CURRENCY)
-        wait_until(lambda: opened.newest["positions"], "the rate reaches the page")
+        wait_until(lambda: opened.newest.get("positions"), "the rate reaches the page")
         (position,) = opened.newest["positions"]
         assert (position["ticker"], position["price"], position["state"]) == ("SHELL.L", None, "live")
         assert float(opened.newest["nav"]) == pytest.approx(1.01 * float(snapshot["nav"]), rel=1e-5)
