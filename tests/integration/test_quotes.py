@@ -162,7 +162,9 @@ def test_a_lost_connection_is_made_again_and_pages_say_so(
         made = stream.connections
         stream.hang_up()
         wait_until(lambda: stream.connections > made and "AAPL" in stream.followed, "connected and subscribed again")
-        wait_until(lambda: opened.newest.get("feed", {}).get("state") == "live", "the page hears that there is a stream")
+        wait_until(
+            lambda: opened.newest.get("feed", {}).get("state") == "live", "the page hears that there is a stream"
+        )
         stream.stop()
         try:
             wait_until(lambda: opened.newest["feed"]["state"] == "connecting", "the page hears that there is none")
