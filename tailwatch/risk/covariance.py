@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from tailwatch.risk.arrays import Flags, Matrix, Vector
+from tailwatch.risk.arrays import Flags, Matrix, Values, Vector
 
 #: Decay of the exponentially weighted moments of daily data (RiskMetrics Technical Document, 1996).
 EWMA_LAMBDA: Final = 0.94
@@ -65,38 +65,26 @@ def ewma_variances(returns: Matrix, decay: float = EWMA_LAMBDA) -> Vector:
     return variances
 
 
-def standardised(returns: Matrix) -> Matrix:
-    """Return (T, M) deviations from the mean, scaled to length 1 a column; NaN where a column never moves."""
-    deviations = returns - returns.mean(axis=0)
-    lengths = np.sqrt(np.einsum("tm,tm->m", deviations, deviations))
-    lengths[lengths < NO_MOVEMENT * np.sqrt(len(returns))] = np.nan
-    scaled: Matrix = deviations / lengths
-    return scaled
+def principal_components(deviations: Values) -> tuple[Values, Matrix]:
+    """Return the principal components of returns less their means, and their variances, ddof 1.
 
+    Of the smaller of the two products of the deviations with themselves, so that K = min(n, T).
 
-def correlation(scaled: Matrix) -> Matrix:
-    """Return the (M, M) sample correlations of `standardised` returns, exactly 1 on the diagonal.
+    Args:
+        deviations: (P, n, T) of n instruments each.
 
-    Rows and columns of an instrument that never moved are NaN: its correlations do not exist.
+    Returns:
+        (P, n, K) orthonormal components and (P, K) daily variances.
     """
-    matrix: Matrix = np.clip(scaled.T @ scaled, -1.0, 1.0)
-    np.fill_diagonal(matrix, np.where(np.isnan(matrix.diagonal()), np.nan, 1.0))
-    return matrix
-
-
-def principal_components(returns: Matrix) -> tuple[Matrix, Vector]:
-    """Return the (M, K) principal components of (T, M) returns, orthonormal, and their (K,) variances, ddof 1.
-
-    Of the smaller of the two products of the deviations with themselves, so that K = min(T, M).
-    """
-    deviations = returns - returns.mean(axis=0)
-    days, count = returns.shape
+    count, days = deviations.shape[1:]
+    transposed = deviations.swapaxes(1, 2)
     if count <= days:
-        variances, components = np.linalg.eigh(deviations.T @ deviations)
+        variances, components = np.linalg.eigh(np.matmul(deviations, transposed))
     else:
-        variances, sessions = np.linalg.eigh(deviations @ deviations.T)
-        lengths = np.sqrt(np.maximum(variances, 0.0))
-        components = np.divide(deviations.T @ sessions, lengths, out=np.zeros((count, days)), where=lengths > 0)
+        variances, sessions = np.linalg.eigh(np.matmul(transposed, deviations))
+        lengths = np.sqrt(np.maximum(variances, 0.0))[:, None, :]
+        products = np.matmul(deviations, sessions)
+        components = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
     return components, np.maximum(variances, 0.0) / (days - 1)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tailwatch.risk.arrays import Matrix, Vector
+from tailwatch.risk.arrays import Matrix, Values, Vector
+from tailwatch.risk.covariance import principal_components
 from tailwatch.risk.results import PositionRisk, RiskGroup
 
 
@@ -43,20 +44,20 @@ def _sum(figures: Sequence[float | None]) -> float | None:
     return math.fsum(known) if known else None
 
 
-def effective_bets(exposures: Vector, components: Matrix, variances: Vector) -> float | None:
-    """Return the effective number of uncorrelated bets: exp of the entropy of the principal components' risk shares.
+def effective_bets(values: Matrix, deviations: Values) -> Vector:
+    """Return (P,) the effective number of uncorrelated bets: exp of the entropy of principal components' risk shares.
 
-    Meucci (2009), Managing diversification, Risk 22. 1: all variance is of one component; M: of M ones alike. None
-    where the portfolio has no variance.
+    Meucci (2009), Managing diversification, Risk 22. 1: all variance is of one component; n: of n ones alike. NaN
+    where a portfolio has no variance.
 
     Args:
-        exposures: (M,) signed market values.
-        components: (M, K) orthonormal principal components of the covariance.
-        variances: (K,) of them, daily.
+        values: (P, n) signed market values.
+        deviations: (P, n, T) daily returns of the same positions less their means.
     """
-    shares = (exposures @ components) ** 2 * variances
-    total = float(shares.sum())
-    if total <= 0:
-        return None
-    shares = shares[shares > 0] / total
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    components, variances = principal_components(deviations)
+    shares = np.matmul(values[:, None, :], components)[:, 0, :] ** 2 * variances
+    total = shares.sum(axis=1, keepdims=True)
+    shares = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
+    logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    found: Vector = np.where(total[:, 0] > 0, np.exp(-(shares * logarithms).sum(axis=1)), np.nan)
+    return found

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from tailwatch.risk.arrays import Vector
+from tailwatch.risk.arrays import Matrix, Values, Vector
 from tailwatch.risk.covariance import ewma_weights
 from tailwatch.risk.methods import STUDENT_T_FREEDOM
 from tailwatch.risk.results import Interval
@@ -33,35 +33,37 @@ _NORMAL: Final = NormalDist()
 _TAIL_SPREAD: Final = 1 / (1 - 2 / STUDENT_T_FREEDOM)
 
 
-def simulated(outcomes: Vector) -> tuple[list[Interval], list[Interval]]:
-    """Return the intervals of VaR and ES at each of `CONFIDENCES`, given (n,) simulated profit and loss.
+def simulated(pnl: Matrix) -> tuple[Values, Values]:
+    """Return the intervals of VaR and ES, (P, L, 2) each at the L levels of `CONFIDENCES`, of (P, T) outcomes.
 
-    A bound that would lie beyond the worst outcome, and an ES of fewer than two outcomes, have none.
+    The lower bound comes first. One that would lie beyond the worst outcome is NaN, and so is that of an ES of fewer
+    than two outcomes.
     """
-    days = outcomes.size
+    days = pnl.shape[1]
     weights = tail_weights(days, CONFIDENCES)
-    depth = max(weights.depth, *(var_ranks(days, confidence)[0] for confidence in CONFIDENCES))
-    worst = np.sort(np.partition(outcomes, depth - 1)[:depth])
-    losses = -worst[: weights.depth]
-    spreads = weights.expected_shortfall @ losses**2
-    figures = zip(
-        CONFIDENCES, weights.value_at_risk @ losses, weights.expected_shortfall @ losses, spreads, strict=True
+    ranks = [var_ranks(days, confidence) for confidence in CONFIDENCES]
+    depth = max(weights.depth, *(nearer for nearer, _ in ranks))
+    losses = -np.sort(np.partition(pnl, depth - 1, axis=1)[:, :depth], axis=1)
+    tail = losses[:, : weights.depth]
+    figures = (
+        tail @ weights.value_at_risk.T,
+        tail @ weights.expected_shortfall.T,
+        tail**2 @ weights.expected_shortfall.T,
     )
-    return (
-        [_of_quantile(worst, days, confidence) for confidence in CONFIDENCES],
-        [_of_tail_mean(days, *map(float, figure)) for figure in figures],
-    )
-
-
-def _of_quantile(worst: Vector, days: int, confidence: float) -> Interval:
-    nearer, further = var_ranks(days, confidence)
-    return Interval(-float(worst[nearer - 1]), -float(worst[further - 1]) if further else None)
+    of_var, of_es = np.full((2, len(pnl), len(CONFIDENCES), 2), np.nan)
+    for level, confidence in enumerate(CONFIDENCES):
+        nearer, further = ranks[level]
+        of_var[:, level, 0] = losses[:, nearer - 1]
+        if further:
+            of_var[:, level, 1] = losses[:, further - 1]
+        of_es[:, level] = _of_tail_mean(days, confidence, *(figure[:, level] for figure in figures))
+    return of_var, of_es
 
 
 def _of_tail_mean(
-    days: int, confidence: float, value_at_risk: float, expected_shortfall: float, mean_square: float
-) -> Interval:
-    """Return the interval of the mean of the worst α·days outcomes, given the mean square of those.
+    days: int, confidence: float, value_at_risk: Vector, expected_shortfall: Vector, mean_square: Vector
+) -> Matrix:
+    """Return (P, 2) the interval of the mean of the worst α·days outcomes, given the mean square of those.
 
     Var(ES) = (Var(loss | tail) + (1−α)(ES−VaR)²) / (αn) (Manistre & Hancock 2005, Variance of the CTE estimator,
     North American Actuarial Journal 9). So few outcomes underrate the variance of the tail: it is taken to be at
@@ -70,13 +72,15 @@ def _of_tail_mean(
     """
     alpha = tail_probability(confidence)
     number = days * alpha
-    if number < 2 or expected_shortfall <= 0:
-        return Interval(None, None)
-    excess = (expected_shortfall - value_at_risk) ** 2
-    spread = max(mean_square - expected_shortfall**2, 0.0) * number / (number - 1)
-    error = math.sqrt((max(spread, _TAIL_SPREAD * excess) + (1 - alpha) * excess) / number)
-    reach = math.exp(_student_t(number - 1) * error / expected_shortfall)
-    return Interval(expected_shortfall / reach, expected_shortfall * reach)
+    if number < 2:
+        return np.full((len(value_at_risk), 2), np.nan)
+    mean = np.where(expected_shortfall > 0, expected_shortfall, np.nan)
+    excess = (mean - value_at_risk) ** 2
+    spread = np.maximum(mean_square - mean**2, 0.0) * number / (number - 1)
+    error = np.sqrt((np.maximum(spread, _TAIL_SPREAD * excess) + (1 - alpha) * excess) / number)
+    with np.errstate(over="ignore"):
+        reach = np.exp(_student_t(number - 1) * error / mean)
+        return np.stack([mean / reach, mean * reach], axis=1)
 
 
 @lru_cache(maxsize=64)

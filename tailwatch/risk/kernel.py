@@ -18,8 +18,8 @@ from tailwatch.risk import components, drawdown, tail
 from tailwatch.risk.arrays import Flags, Indices, Matrix, Vector
 from tailwatch.risk.covariance import sample_covariance
 from tailwatch.risk.methods import Outcomes, scenarios_for, simulate
-from tailwatch.risk.report import COMPONENT_ES, COMPONENT_VAR
 from tailwatch.risk.shrinkage import Shrinkage, shrunk_volatility
+from tailwatch.risk.stack import COMPONENT_ES, COMPONENT_VAR
 from tailwatch.risk.types import CONFIDENCES, CovarianceEstimator, Method, RiskSettings, Sample
 
 #: Portfolios that are worked on at once: what they need stays in the cache, and products are still large.

@@ -1,27 +1,23 @@
-"""The whole measurement of one portfolio: every figure of its snapshot."""
+"""The whole measurement of portfolios: every figure of their snapshots."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Final
 
 import numpy as np
 
-from tailwatch.risk import intervals
+from tailwatch.risk import distribution, intervals
 from tailwatch.risk.arrays import Matrix, Vector
 from tailwatch.risk.caveats import NO_DRAWDOWN, caveats, unusable_nav
-from tailwatch.risk.components import marginal
 from tailwatch.risk.concentration import diversification_ratio, herfindahl_hirschman
-from tailwatch.risk.covariance import correlation
 from tailwatch.risk.coverage import Exposure, coverage_of, exposure_of
-from tailwatch.risk.decomposition import by_label, effective_bets
-from tailwatch.risk.distribution import histogram
-from tailwatch.risk.drawdown import deepest_fall
-from tailwatch.risk.headline import Volatility, at_volatility, window_volatility
-from tailwatch.risk.methods import MODELS, OF_COVARIANCE, Figures, Outcomes, scenarios_for, simulate
+from tailwatch.risk.decomposition import by_label
+from tailwatch.risk.drawdown import DeepestFall
+from tailwatch.risk.methods import Figures, Outcomes, scenarios_for
 from tailwatch.risk.results import (
     Concentration,
     Correlation,
@@ -37,17 +33,15 @@ from tailwatch.risk.results import (
     RiskReport,
     TailFigures,
 )
-from tailwatch.risk.types import Method, RiskInputs, RiskSettings, Sample
+from tailwatch.risk.stack import Stack, measure_stack
+from tailwatch.risk.types import Method, RiskInputs, Sample
 
 #: Trading days in a year; a daily volatility times its root is the annualised one.
 TRADING_DAYS: Final = 252
-#: Positions in the correlation matrix: what a reader can still take in.
-CORRELATION_POSITIONS: Final = 50
 #: Decimals of a correlation in the report, which is mostly made of them; all other figures keep every digit.
 CORRELATION_DECIMALS: Final = 6
-#: Levels of the component figures.
-COMPONENT_VAR: Final = 0.95
-COMPONENT_ES: Final = 0.975
+#: Returns of positions that are worked on at once: more no longer fit a cache.
+_STACK_BYTES: Final = 4 * 2**20
 
 _TAIL_FIGURES: Final = tuple(one.name for one in fields(TailFigures))
 _ANNUAL: Final = math.sqrt(TRADING_DAYS)
@@ -64,15 +58,67 @@ def measure(inputs: RiskInputs) -> RiskReport:
     Returns:
         The report; positive losses, one day, fractions of NAV and base currency as each field states.
     """
+    return measure_all([inputs])[0]
+
+
+def measure_all(everything: Sequence[RiskInputs]) -> list[RiskReport]:
+    """Measure many portfolios, those alike in one go; what is said of each does not depend on the others.
+
+    Portfolios whose inputs name the same sample, method and estimator, and have as many modelled positions, are
+    alike. A sample may hold instruments that a portfolio does not; with shrinkage, which rests on all of a sample,
+    it should not.
+
+    Args:
+        everything: As for `measure`.
+
+    Returns:
+        The reports, in the order of the inputs.
+    """
+    exposures = [exposure_of(inputs) for inputs in everything]
+    stacks: dict[tuple[object, ...], list[int]] = {}
+    for place, (inputs, exposure) in enumerate(zip(everything, exposures, strict=True)):
+        settings = inputs.settings
+        key = (id(inputs.sample), settings.method, settings.covariance, len(exposure.tickers))
+        stacks.setdefault(key, []).append(place)
+    reports: dict[int, RiskReport] = {}
+    for places in stacks.values():
+        sample = everything[places[0]].sample
+        days = 2 * len(sample.returns) + len(sample.filtered)
+        at_once = max(_STACK_BYTES // max(8 * days * len(exposures[places[0]].tickers), 1), 1)
+        for start in range(0, len(places), at_once):
+            some = places[start : start + at_once]
+            found = _reports([everything[each] for each in some], [exposures[each] for each in some])
+            reports |= dict(zip(some, found, strict=True))
+    return [reports[place] for place in range(len(everything))]
+
+
+def _reports(alike: Sequence[RiskInputs], exposures: Sequence[Exposure]) -> list[RiskReport]:
+    if not exposures[0].tickers:
+        return [_report(inputs, exposure, None) for inputs, exposure in zip(alike, exposures, strict=True)]
+    stack = Stack(
+        alike[0].sample,
+        alike[0].settings,
+        np.array([one.columns for one in exposures]),
+        np.array([one.values for one in exposures]),
+        np.array([one.nav for one in exposures]),
+    )
+    scales = [_scale(exposure) for exposure in exposures]
+    measured = _measured(stack, scales)
+    return [_report(*one) for one in zip(alike, exposures, measured, strict=True)]
+
+
+def _scale(exposure: Exposure) -> float | None:
+    """Return 1 / NAV; None where fractions of it say nothing."""
+    return 1 / exposure.nav if unusable_nav(exposure) is None and exposure.nav > 0 else None
+
+
+def _report(inputs: RiskInputs, exposure: Exposure, measured: _Measured | None) -> RiskReport:
     sample, method = inputs.sample, inputs.settings.method
-    exposure = exposure_of(inputs)
     covered = coverage_of(exposure, len(scenarios_for(method, sample)), inputs.as_of)
     warnings = caveats(inputs, exposure, covered)
-    unusable = unusable_nav(exposure)
+    unusable, scale = unusable_nav(exposure), _scale(exposure)
     if unusable is not None:
         warnings.insert(0, unusable)
-    scale = 1 / exposure.nav if unusable is None and exposure.nav > 0 else None
-    measured = _measure(sample, exposure, inputs.settings, scale) if exposure.tickers else None
     if measured and measured.drawdown is None and scale is not None:
         warnings.append(NO_DRAWDOWN)
     positions = _positions(exposure, scale, measured)
@@ -92,7 +138,7 @@ def measure(inputs: RiskInputs) -> RiskReport:
         positions=positions,
         by_currency=by_label(positions, inputs.currencies),
         by_label={kind: by_label(positions, labels) for kind, labels in inputs.labels.items()},
-        correlation=_correlation(sample, exposure) if measured else None,
+        correlation=_correlation(measured.correlation, exposure) if measured else None,
         distribution=measured.distribution if measured else None,
         drawdown=measured.drawdown if measured else None,
         beta=measured.beta if measured else None,
@@ -105,7 +151,7 @@ def measure(inputs: RiskInputs) -> RiskReport:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _PositionFigures:
-    """(M,) arrays over the modelled positions, in their order; `component_*` in base currency, volatility daily."""
+    """(n,) arrays over the modelled positions, in their order; `component_*` in base currency, volatility daily."""
 
     volatility: Vector
     beta: Vector | None
@@ -130,66 +176,44 @@ class _Measured:
     diversification_ratio: float | None
     effective_bets: float | None
     positions: _PositionFigures
+    correlation: Matrix
 
 
-def _measure(sample: Sample, exposure: Exposure, settings: RiskSettings, scale: float | None) -> _Measured:
-    method = settings.method
-    exposures = np.zeros((1, len(sample.tickers)))
-    exposures[0, exposure.columns] = exposure.values
-    window = simulate(exposures, sample.returns, sample.volatilities)
-    outcomes = dict.fromkeys(MODELS, window)
-    outcomes[Method.FILTERED] = simulate(exposures, sample.filtered, sample.volatility_now)
-    volatility = window_volatility(sample, exposures, window, settings.covariance)
-    figures = {one: model.figures(outcomes[one]) for one, model in MODELS.items()}
-    figures |= {one: at_volatility(one, volatility.portfolio) for one in OF_COVARIANCE}
-    methods = {one: _method_report(figure, scale) for one, figure in figures.items()}
-    # Volatility is that of the window whatever the method: the figure that others publish, too.
-    of_window = methods[Method.COVARIANCE]
-    amounts = _headline(methods[method].amounts, of_window.amounts)
-    positions = _position_figures(sample, volatility, outcomes[method], method, exposure)
-    edges, counts = histogram(outcomes[method].pnl[0])
-    return _Measured(
-        fractions=_headline(methods[method].fractions, of_window.fractions),
-        amounts=amounts,
-        methods=methods,
-        intervals=_intervals(method, outcomes[method], methods[method].amounts, scale),
-        disagreement=None if scale is None else _disagreement(methods, method),
-        distribution=Distribution(edges.tolist(), counts.tolist(), amounts),
-        drawdown=None if scale is None else _drawdown(sample, exposures, exposure.nav),
-        beta=None
-        if scale is None or sample.beta_weights is None
-        else float(window.pnl[0] @ sample.beta_weights) * scale,
-        diversification_ratio=diversification_ratio(
-            exposure.values, positions.volatility, float(volatility.portfolio[0])
-        ),
-        # What is left of a hedge that is perfect is rounding, and no bet.
-        effective_bets=effective_bets(exposures[0], *sample.principal_components)
-        if window.sample_volatility[0] > 0
-        else None,
-        positions=positions,
-    )
-
-
-def _position_figures(
-    sample: Sample, volatility: Volatility, outcomes: Outcomes, method: Method, exposure: Exposure
-) -> _PositionFigures:
-    if method in OF_COVARIANCE:
-        multiples = OF_COVARIANCE[method]
-        value_at_risk = volatility.derivatives * multiples(COMPONENT_VAR)[0]
-        expected_shortfall = volatility.derivatives * multiples(COMPONENT_ES)[1]
-    else:
-        gradients = MODELS[method].gradients(outcomes, COMPONENT_VAR, COMPONENT_ES)
-        tails = np.concatenate([gradients.value_at_risk, gradients.expected_shortfall])
-        value_at_risk, expected_shortfall = np.split(marginal(tails, scenarios_for(method, sample)), 2)
-    columns = exposure.columns
-    return _PositionFigures(
-        volatility=volatility.instruments[columns],
-        beta=None if sample.betas is None else sample.betas[columns],
-        component_volatility=volatility.derivatives[0, columns] * exposure.values,
-        component_var=value_at_risk[0, columns] * exposure.values,
-        component_es=expected_shortfall[0, columns] * exposure.values,
-        marginal_var=value_at_risk[0, columns],
-    )
+def _measured(stack: Stack, scales: Sequence[float | None]) -> Iterator[_Measured]:
+    """Yield what there is to say of each portfolio of a stack."""
+    method = stack.settings.method
+    found = measure_stack(stack)
+    reports = _method_reports(found.figures, scales)
+    bounds = _bounds(method, found.outcomes)
+    histograms = distribution.histograms(found.outcomes.pnl)
+    bets = found.effective_bets.tolist()
+    for row, (methods, scale, (edges, counts)) in enumerate(zip(reports, scales, histograms, strict=True)):
+        # Volatility is that of the window whatever the method: the figure that others publish, too.
+        of_window = methods[Method.COVARIANCE]
+        amounts = _headline(methods[method].amounts, of_window.amounts)
+        own = found.instrument_volatility[row]
+        yield _Measured(
+            fractions=_headline(methods[method].fractions, of_window.fractions),
+            amounts=amounts,
+            methods=methods,
+            intervals=_intervals(method, found.outcomes.days, bounds[row], methods[method].amounts, scale),
+            disagreement=None if scale is None else _disagreement(methods, method),
+            distribution=Distribution(edges.tolist(), counts.tolist(), amounts),
+            drawdown=None if scale is None or not found.has_path[row] else _drawdown(stack.sample, found.fall, row),
+            beta=None if scale is None or found.beta is None else float(found.beta[row]) * scale,
+            diversification_ratio=diversification_ratio(stack.values[row], own, float(found.volatility[row])),
+            # What is left of a hedge that is perfect is rounding, and no bet.
+            effective_bets=bets[row] if found.moved[row] and bets[row] == bets[row] else None,
+            positions=_PositionFigures(
+                volatility=own,
+                beta=None if found.betas is None else found.betas[row],
+                component_volatility=found.component_volatility[row],
+                component_var=found.component_var[row],
+                component_es=found.component_es[row],
+                marginal_var=found.marginal_var[row],
+            ),
+            correlation=found.correlation[row],
+        )
 
 
 def _positions(exposure: Exposure, scale: float | None, measured: _Measured | None) -> tuple[PositionRisk, ...]:
@@ -229,33 +253,54 @@ def _position_rows(
     )
 
 
-def _method_report(figures: Figures, scale: float | None) -> MethodReport:
-    (var_95, var_975, var_99), (es_95, es_975, es_99) = (
-        figures.value_at_risk[0].tolist(),
-        figures.expected_shortfall[0].tolist(),
-    )
-    amounts = (var_95, es_95, var_975, es_975, var_99, es_99, float(figures.volatility[0]))
+def _method_reports(
+    figures: Mapping[Method, Figures], scales: Sequence[float | None]
+) -> Iterator[dict[Method, MethodReport]]:
+    """Yield the figures of all methods, portfolio by portfolio."""
+    rows = {
+        method: zip(one.value_at_risk.tolist(), one.expected_shortfall.tolist(), one.volatility.tolist(), strict=True)
+        for method, one in figures.items()
+    }
+    for scale in scales:
+        yield {method: _method_report(*next(row), scale) for method, row in rows.items()}
+
+
+def _method_report(
+    value_at_risk: Sequence[float], expected_shortfall: Sequence[float], volatility: float, scale: float | None
+) -> MethodReport:
+    (var_95, var_975, var_99), (es_95, es_975, es_99) = value_at_risk, expected_shortfall
+    amounts = (var_95, es_95, var_975, es_975, var_99, es_99, volatility)
     fractions = MethodFigures() if scale is None else MethodFigures(*[amount * scale for amount in amounts])
     return MethodReport(fractions, MethodFigures(*amounts))
 
 
-def _intervals(method: Method, outcomes: Outcomes, figures: MethodFigures, scale: float | None) -> Intervals:
-    if method in {Method.HISTORICAL, Method.FILTERED}:
-        value_at_risk, expected_shortfall = intervals.simulated(outcomes.pnl[0])
-        bounds = [one for pair in zip(value_at_risk, expected_shortfall, strict=True) for one in pair]
+def _bounds(method: Method, outcomes: Outcomes) -> Sequence[list[Interval] | None]:
+    """Return the intervals of each portfolio in the order of `_TAIL_FIGURES`; None for a method without scenarios."""
+    if method not in {Method.HISTORICAL, Method.FILTERED}:
+        return [None] * len(outcomes.pnl)
+    of_var, of_es = intervals.simulated(outcomes.pnl)
+    both = np.stack([of_var, of_es], axis=2).reshape(len(of_var), -1, 2).tolist()
+    return [[Interval(*map(_known, one)) for one in row] for row in both]
+
+
+def _known(bound: float) -> float | None:
+    return None if math.isnan(bound) else bound
+
+
+def _intervals(
+    method: Method, days: int, bounds: list[Interval] | None, figures: MethodFigures, scale: float | None
+) -> Intervals:
+    if bounds is not None:
         amounts = dict(zip(_TAIL_FIGURES, bounds, strict=True))
     else:
-        amounts = {
-            name: intervals.of_volatility(getattr(figures, name), outcomes.days, method) for name in _TAIL_FIGURES
-        }
+        amounts = {name: intervals.of_volatility(getattr(figures, name), days, method) for name in _TAIL_FIGURES}
     fractions = None
     if scale is not None:
         fractions = {
             name: Interval(*(None if bound is None else bound * scale for bound in (one.low, one.high)))
             for name, one in amounts.items()
         }
-    basis = intervals.basis(method, outcomes.days)
-    return Intervals(intervals.INTERVAL_CONFIDENCE, basis, fractions, amounts)
+    return Intervals(intervals.INTERVAL_CONFIDENCE, intervals.basis(method, days), fractions, amounts)
 
 
 def _disagreement(methods: dict[Method, MethodReport], headline: Method) -> dict[str, Disagreement]:
@@ -280,14 +325,8 @@ def _headline(figures: MethodFigures, volatility: MethodFigures) -> HeadlineFigu
     )
 
 
-def _drawdown(sample: Sample, exposures: Matrix, nav: float) -> Drawdown | None:
-    """Return the deepest fall of NAV had today's shares been held; cash and what is not modelled stand still."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        paths = nav + (exposures @ sample.price_relatives.T - exposures.sum())
-    if not (np.isfinite(paths).all() and paths.min() > 0):
-        return None
-    fall = deepest_fall(paths)
-    depth, peak, trough, recovery = float(fall.depth[0]), fall.peak[0], fall.trough[0], int(fall.recovery[0])
+def _drawdown(sample: Sample, fall: DeepestFall, row: int) -> Drawdown:
+    depth, peak, trough, recovery = float(fall.depth[row]), fall.peak[row], fall.trough[row], int(fall.recovery[row])
     if depth <= 0:
         return Drawdown(0.0, None, None, None)
     start, end = sample.sessions[peak].astype(object), sample.sessions[trough].astype(object)
@@ -295,17 +334,15 @@ def _drawdown(sample: Sample, exposures: Matrix, nav: float) -> Drawdown | None:
     return Drawdown(depth, start, end, recovered)
 
 
-def _correlation(sample: Sample, exposure: Exposure) -> Correlation:
-    columns = exposure.columns[:CORRELATION_POSITIONS]
-    matrix = correlation(sample.standardised_returns[:, columns]).round(CORRELATION_DECIMALS)
+def _correlation(correlation: Matrix, exposure: Exposure) -> Correlation:
+    matrix = correlation.round(CORRELATION_DECIMALS)
     undefined = np.isnan(matrix)
     if undefined.any():
         matrix = matrix.astype(object)
         matrix[undefined] = None
+    shown = len(matrix)
     return Correlation(
-        tickers=list(exposure.tickers[:CORRELATION_POSITIONS]),
-        matrix=matrix.tolist(),
-        omitted=len(exposure.tickers) - len(columns),
+        tickers=list(exposure.tickers[:shown]), matrix=matrix.tolist(), omitted=len(exposure.tickers) - shown
     )
 
 

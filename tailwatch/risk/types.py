@@ -217,19 +217,9 @@ class Sample:
         return np.sqrt(self.sample_variances)
 
     @cached_property
-    def principal_components(self) -> tuple[Matrix, Vector]:
-        """(M, K) principal components of the window's returns, K ≤ M, and their (K,) daily variances."""
-        return covariance.principal_components(self.returns)
-
-    @cached_property
     def shrinkage(self) -> Shrinkage:
         """Of the sample covariance."""
         return ledoit_wolf(self.returns)
-
-    @cached_property
-    def standardised_returns(self) -> Matrix:
-        """(T, M) returns as correlations are made of; NaN in the columns of instruments that never moved."""
-        return covariance.standardised(self.returns)
 
     @cached_property
     def price_relatives(self) -> Matrix:

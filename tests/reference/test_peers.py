@@ -166,7 +166,8 @@ class TestMatrices:
 
     def test_principal_components_are_sklearns(self, sample: Sample) -> None:
         theirs = sklearn.decomposition.PCA().fit(sample.returns)
-        components, variances = principal_components(sample.returns)
+        deviations = (sample.returns - sample.returns.mean(axis=0)).T
+        (components,), (variances,) = principal_components(deviations[None])
         np.testing.assert_allclose(variances[::-1], theirs.explained_variance_, rtol=1e-9)
         np.testing.assert_allclose(np.abs(components.T[::-1]), np.abs(theirs.components_), atol=1e-9)
 

@@ -110,7 +110,7 @@ def test_component_volatility(historical: RiskReport) -> None:
 
 
 def test_component_es_95(sample: Sample, market_values: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tailwatch.risk.report.COMPONENT_ES", 0.95)
+    monkeypatch.setattr("tailwatch.risk.stack.COMPONENT_ES", 0.95)
     components = {
         one.ticker: one.component_es_975 for one in report(sample, market_values, Method.HISTORICAL).positions
     }

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from tailwatch.risk.covariance import (
     EWMA_LAMBDA,
     beta_weights,
-    correlation,
     ewma_covariance,
     ewma_variances,
     ewma_weights,
     sample_covariance,
     sample_variances,
-    standardised,
 )
+from tailwatch.risk.stack import correlations
 from tests.support.risk_samples import return_matrices
 
 
@@ -53,7 +52,7 @@ def test_covariances_are_positive_semidefinite(returns: np.ndarray) -> None:
 
 @given(return_matrices())
 def test_correlation(returns: np.ndarray) -> None:
-    matrix = correlation(standardised(returns))
+    (matrix,) = correlations((returns - returns.mean(axis=0)).T[None])
     moved = returns.std(axis=0) > 1e-12
     assert np.isnan(matrix[~moved]).all()
     assert np.isnan(matrix[:, ~moved]).all()

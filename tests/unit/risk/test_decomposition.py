@@ -52,10 +52,11 @@ def test_groups_add_up_to_the_portfolio(method: Method) -> None:
 
 
 def test_independent_bets_alike_count_in_full() -> None:
-    components, variances = np.eye(5), np.full(5, 1e-4)
-    assert effective_bets(np.full(5, 7.0), components, variances) == pytest.approx(5)
-    assert effective_bets(np.array([7.0, 0, 0, 0, 0]), components, variances) == pytest.approx(1)
-    assert effective_bets(np.zeros(5), components, variances) is None
+    # Orthogonal deviations of one length.
+    deviations = np.eye(5, 20) - np.eye(5, 20, k=5)
+    values = np.array([np.full(5, 7.0), [7.0, 0, 0, 0, 0], np.zeros(5)])
+    found = effective_bets(values, np.stack([deviations] * 3))
+    np.testing.assert_allclose(found, [5, 1, np.nan])
 
 
 def test_names_that_move_together_are_one_bet() -> None:
@@ -69,7 +70,8 @@ def test_names_that_move_together_are_one_bet() -> None:
 @pytest.mark.parametrize(("days", "names"), [(500, 6), (80, 120)])
 def test_principal_components_rebuild_the_covariance(days: int, names: int) -> None:
     returns = np.random.default_rng(2).normal(0, 0.01, (days, names))
-    components, variances = principal_components(returns)
+    deviations = (returns - returns.mean(axis=0)).T
+    (components,), (variances,) = principal_components(deviations[None])
     np.testing.assert_allclose((components * variances) @ components.T, np.cov(returns.T), atol=1e-14)
     kept = components[:, variances > 1e-12]
     np.testing.assert_allclose(kept.T @ kept, np.eye(kept.shape[1]), atol=1e-8)
