@@ -19,13 +19,14 @@ from tailwatch.risk.explain import (
     NO_RISK,
     ORDER,
     Book,
+    Case,
     Change,
     Explanation,
     Standing,
     explain,
     explain_trades,
     sentence,
-    standing,
+    standings,
     to_json_dict,
 )
 from tailwatch.risk.results import HeadlineFigures
@@ -102,16 +103,26 @@ def explained(
                 "The snapshot before was made with another volatility model; what that did is among the corrections.",
             )
         )
-    restated = book_of(market.previous, inputs.cash_of(previous.inputs))
+    (restated,) = standings(
+        [
+            (
+                book_of(market.previous, inputs.cash_of(previous.inputs)),
+                _sample(market, market.previous, loaded, then_window, market.benchmark),
+                then,
+            )
+        ]
+    )
     explanation = explain(
-        stored,
-        current,
-        restated=standing(restated, _sample(market, market.previous, loaded, then_window, market.benchmark), then),
-        traded=book_of(market.current, loaded.cash),
-        now=book_of(loaded.holdings, loaded.cash),
-        before=_sample(market, market.current, loaded, loaded.window, loaded.benchmark),
-        after=sample,
-        settings=settings,
+        Case(
+            stored,
+            current,
+            restated=restated,
+            traded=book_of(market.current, loaded.cash),
+            now=book_of(loaded.holdings, loaded.cash),
+            before=_sample(market, market.current, loaded, loaded.window, loaded.benchmark),
+            after=sample,
+            settings=settings,
+        )
     )
     return explanation, warnings
 

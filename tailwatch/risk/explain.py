@@ -18,18 +18,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from tailwatch.risk.arrays import Vector
+from tailwatch.risk.arrays import Indices, Matrix, Vector
 from tailwatch.risk.caveats import LARGEST_LEVERAGE
-from tailwatch.risk.covariance import NO_MOVEMENT, ewma_variances
-from tailwatch.risk.headline import headline_figures
+from tailwatch.risk.covariance import NO_MOVEMENT
 from tailwatch.risk.methods import Figures
 from tailwatch.risk.results import HeadlineFigures
+from tailwatch.risk.stack import fitting, headline_stack
 from tailwatch.risk.types import Method, RiskSettings, Sample
 
 #: The causes, in the order in which they are taken apart.
@@ -119,48 +119,49 @@ class Explanation:
     amounts: Mapping[str, Change] = field(default_factory=dict)
 
 
-def explain(
-    previous: Standing,
-    current: Standing,
-    *,
-    restated: Standing,
-    traded: Book,
-    now: Book,
-    before: Sample,
-    after: Sample,
-    settings: RiskSettings,
-) -> Explanation:
-    """Take the change of every headline figure apart.
+class Case(NamedTuple):
+    """The two measurements of a portfolio that are told apart, and what lies between them."""
 
-    Args:
-        previous: As it was stored.
-        current: As it is stored.
-        restated: The previous positions by the previous settings on today's knowledge of the previous day: `standing`
-            of their values on that history; `previous` itself where nothing was restated.
-        traded: Today's quantities at the previous day's prices.
-        now: Today's positions.
-        before: Today's instruments on the history up to the previous day.
-        after: Today's instruments on today's history.
-        settings: Today's.
-    """
-    figures = None
-    if before.tickers:
-        held = _exposures(now, before)
-        # Volatility and tails rest on different scenarios, and so does what scales them.
-        for_volatility = held * _ratios(before, after, before.volatilities, after.volatilities)
-        for_tails = held * _tail_ratios(settings.method, before, after)
-        rows = np.stack([_exposures(traded, before), held, for_volatility, for_tails])
-        figures = headline_figures(before, rows, settings)
-    return attribute(
-        [
-            previous,
-            restated,
-            _standing(figures, 0, 0, traded),
-            _standing(figures, 1, 1, now),
-            _standing(figures, 2, 3, now),
-            current,
-        ]
-    )
+    previous: Standing
+    """As it was stored."""
+    current: Standing
+    """As it is stored."""
+    restated: Standing
+    """The previous positions by the previous settings on today's knowledge of the previous day: `standings` of their
+    values on that history; `previous` itself where nothing was restated."""
+    traded: Book
+    """Today's quantities at the previous day's prices."""
+    now: Book
+    """Today's positions."""
+    before: Sample
+    """Today's instruments on the history up to the previous day."""
+    after: Sample
+    """Today's instruments on today's history."""
+    settings: RiskSettings
+    """Today's."""
+
+
+def explain(case: Case) -> Explanation:
+    """Take the change of every headline figure of one portfolio apart."""
+    return explain_all([case])[0]
+
+
+def explain_all(cases: Sequence[Case]) -> list[Explanation]:
+    """Take the changes of many portfolios apart, those on one sample with as many positions in one go."""
+    figures = _figures([_request(case) for case in cases])
+    return [
+        attribute(
+            [
+                case.previous,
+                case.restated,
+                _standing(rows, 0, 0, case.traded),
+                _standing(rows, 1, 1, case.now),
+                _standing(rows, 2, 3, case.now),
+                case.current,
+            ]
+        )
+        for case, rows in zip(cases, figures, strict=True)
+    ]
 
 
 def explain_trades(previous: Standing, current: Standing) -> Explanation:
@@ -177,10 +178,13 @@ def attribute(steps: Sequence[Standing]) -> Explanation:
     )
 
 
-def standing(book: Book, sample: Sample, settings: RiskSettings) -> Standing:
-    """Return the headline figures of positions on a sample, as `tailwatch.risk.measure` has them."""
-    figures = headline_figures(sample, _exposures(book, sample)[None, :], settings) if sample.tickers else None
-    return _standing(figures, 0, 0, book)
+def standings(measured: Sequence[tuple[Book, Sample, RiskSettings]]) -> list[Standing]:
+    """Return the headline figures of positions on samples, as `tailwatch.risk.measure` has them."""
+    requests = []
+    for book, sample, settings in measured:
+        columns = _columns(sample, book.values)
+        requests.append(_Request(sample, settings, columns, _on(sample, columns, book)[None, :]))
+    return [_standing(rows, 0, 0, book) for (book, _, _), rows in zip(measured, _figures(requests), strict=True)]
 
 
 def sentence(explanation: Explanation, settings: RiskSettings, currency: str) -> str:
@@ -235,6 +239,57 @@ def _change(values: Sequence[float | None]) -> Change:
     return Change(known[0], known[-1], dict(zip(ORDER, parts, strict=True)))
 
 
+class _Request(NamedTuple):
+    """Headline figures that are wanted: of (k, n) values on (n,) columns of a sample."""
+
+    sample: Sample
+    settings: RiskSettings
+    columns: Indices
+    values: Matrix
+
+
+def _request(case: Case) -> _Request:
+    """Return the four rows of a case: traded, now, and now at the new volatilities of the window and of the tails."""
+    before, after = case.before, case.after
+    columns = _columns(before, case.traded.values.keys() | case.now.values.keys())
+    held = _on(before, columns, case.now)
+    same = np.array([after.index.get(before.tickers[column], -1) for column in columns.tolist()], dtype=np.intp)
+    # Volatility and tails rest on different scenarios, and so does what scales them.
+    for_volatility = held * _ratios(before.volatilities[columns], after.volatilities, same)
+    old, new = _tail_volatilities(case.settings.method, before), _tail_volatilities(case.settings.method, after)
+    for_tails = held * _ratios(old[columns], new, same)
+    rows = np.stack([_on(before, columns, case.traded), held, for_volatility, for_tails])
+    return _Request(before, case.settings, columns, rows)
+
+
+def _figures(requests: Sequence[_Request]) -> list[Figures | None]:
+    """Return the figures of each request, (k,) and (k, L); None where the sample has no instrument."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for place, one in enumerate(requests):
+        if one.sample.tickers:
+            key = (id(one.sample), one.settings.method, one.settings.covariance, one.values.shape)
+            alike.setdefault(key, []).append(place)
+    found: dict[int, Figures] = {}
+    for places in alike.values():
+        first = requests[places[0]]
+        at_once = fitting(first.sample, first.columns.size)
+        for start in range(0, len(places), at_once):
+            some = places[start : start + at_once]
+            together = headline_stack(
+                first.sample,
+                first.settings,
+                np.array([requests[each].columns for each in some]),
+                np.array([requests[each].values for each in some]),
+            )
+            size = len(first.values)
+            for row, each in enumerate(some):
+                rows = slice(row * size, (row + 1) * size)
+                found[each] = Figures(
+                    together.volatility[rows], together.value_at_risk[rows], together.expected_shortfall[rows]
+                )
+    return [found.get(place) for place in range(len(requests))]
+
+
 def _standing(figures: Figures | None, volatility: int, tails: int, book: Book) -> Standing:
     """Return a step's figures from these rows of them: an empty book risks nothing, whatever is known of prices."""
     nav = book.nav
@@ -247,37 +302,42 @@ def _standing(figures: Figures | None, volatility: int, tails: int, book: Book) 
         figures.expected_shortfall[tails].tolist(),
     )
     annual = float(figures.volatility[volatility]) * _ANNUAL
-    amounts = HeadlineFigures(var_95, es_95, var_975, es_975, var_99, es_99, annual)
-    if not book.is_fraction_usable:
-        return Standing(nav, amounts, HeadlineFigures())
-    return Standing(nav, amounts, HeadlineFigures(**{name: value / nav for name, value in asdict(amounts).items()}))
+    amounts = (var_95, es_95, var_975, es_975, var_99, es_99, annual)
+    fractions = HeadlineFigures()
+    if book.is_fraction_usable:
+        fractions = HeadlineFigures(*[value / nav for value in amounts])
+    return Standing(nav, HeadlineFigures(*amounts), fractions)
 
 
-def _exposures(book: Book, sample: Sample) -> Vector:
-    exposures = np.zeros(len(sample.tickers))
-    for ticker, value in book.values.items():
-        column = sample.index.get(ticker)
-        if column is not None:
-            exposures[column] = value
-    return exposures
+def _columns(sample: Sample, tickers: Iterable[str]) -> Indices:
+    """Return the columns of those tickers that have one, in the order of the sample."""
+    columns = (sample.index.get(ticker) for ticker in tickers)
+    return np.array(sorted(column for column in columns if column is not None), dtype=np.intp)
 
 
-def _ratios(before: Sample, after: Sample, old: Vector, new: Vector) -> Vector:
-    """Return (M,) what the instruments of `before` are scaled by; 1 for one that did not or does not move."""
-    ratios = np.ones(len(before.tickers))
-    for ticker, column in before.index.items():
-        other = after.index.get(ticker)
-        if other is not None and old[column] > NO_MOVEMENT and new[other] > NO_MOVEMENT:
-            ratios[column] = new[other] / old[column]
-    return ratios
+def _on(sample: Sample, columns: Indices, book: Book) -> Vector:
+    tickers = (sample.tickers[column] for column in columns.tolist())
+    return np.array([book.values.get(ticker, 0.0) for ticker in tickers], dtype=np.float64)
 
 
-def _tail_ratios(method: Method, before: Sample, after: Sample) -> Vector:
+def _ratios(old: Vector, new: Vector, same: Indices) -> Vector:
+    """Return (n,) what instruments are scaled by; 1 for one that did not or does not move.
+
+    Args:
+        old: (n,) volatilities.
+        new: Volatilities of another sample.
+        same: (n,) columns of the instruments in that, −1 where there is none.
+    """
+    found = np.where(same >= 0, new[same], 0.0) if new.size else np.zeros(old.size)
+    moving = (old > NO_MOVEMENT) & (found > NO_MOVEMENT)
+    return np.divide(found, old, out=np.ones_like(old), where=moving)
+
+
+def _tail_volatilities(method: Method, sample: Sample) -> Vector:
+    """Return (M,) the volatilities that a method's tails are in proportion to."""
     if method is Method.FILTERED:
-        return _ratios(before, after, before.volatility_now, after.volatility_now)
-    if method is Method.EWMA:
-        return _ratios(before, after, *(np.sqrt(ewma_variances(sample.returns)) for sample in (before, after)))
-    return _ratios(before, after, before.volatilities, after.volatilities)
+        return sample.volatility_now
+    return sample.ewma_volatilities if method is Method.EWMA else sample.volatilities
 
 
 def _money(amount: float, currency: str) -> str:

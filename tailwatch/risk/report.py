@@ -33,15 +33,13 @@ from tailwatch.risk.results import (
     RiskReport,
     TailFigures,
 )
-from tailwatch.risk.stack import Stack, measure_stack
+from tailwatch.risk.stack import Stack, fitting, measure_stack
 from tailwatch.risk.types import Method, RiskInputs, Sample
 
 #: Trading days in a year; a daily volatility times its root is the annualised one.
 TRADING_DAYS: Final = 252
 #: Decimals of a correlation in the report, which is mostly made of them; all other figures keep every digit.
 CORRELATION_DECIMALS: Final = 6
-#: Returns of positions that are worked on at once: more no longer fit a cache.
-_STACK_BYTES: Final = 4 * 2**20
 
 _TAIL_FIGURES: Final = tuple(one.name for one in fields(TailFigures))
 _ANNUAL: Final = math.sqrt(TRADING_DAYS)
@@ -83,8 +81,7 @@ def measure_all(everything: Sequence[RiskInputs]) -> list[RiskReport]:
     reports: dict[int, RiskReport] = {}
     for places in stacks.values():
         sample = everything[places[0]].sample
-        days = 2 * len(sample.returns) + len(sample.filtered)
-        at_once = max(_STACK_BYTES // max(8 * days * len(exposures[places[0]].tickers), 1), 1)
+        at_once = fitting(sample, len(exposures[places[0]].tickers))
         for start in range(0, len(places), at_once):
             some = places[start : start + at_once]
             found = _reports([everything[each] for each in some], [exposures[each] for each in some])

@@ -15,7 +15,7 @@ from tailwatch.risk.arrays import Flags, Indices, Matrix, Values, Vector
 from tailwatch.risk.covariance import NO_MOVEMENT
 from tailwatch.risk.decomposition import effective_bets
 from tailwatch.risk.drawdown import DeepestFall, deepest_fall
-from tailwatch.risk.headline import at_volatility
+from tailwatch.risk.headline import at_volatility, figures_of
 from tailwatch.risk.methods import MODELS, OF_COVARIANCE, Figures, Outcomes
 from tailwatch.risk.shrinkage import shrunk_volatility
 from tailwatch.risk.types import CovarianceEstimator, Method, RiskSettings, Sample
@@ -25,6 +25,8 @@ COMPONENT_VAR: Final = 0.95
 COMPONENT_ES: Final = 0.975
 #: Positions in the correlation matrix: what a reader can still take in.
 CORRELATION_POSITIONS: Final = 50
+#: Returns of positions that are worked on at once.
+_BYTES: Final = 4 * 2**20
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,18 +87,38 @@ class StackFigures:
     effective_bets: Vector
 
 
+def fitting(sample: Sample, positions: int) -> int:
+    """Return how many portfolios of so many positions are worked on at once: as many as fit a cache."""
+    days = 2 * len(sample.returns) + len(sample.filtered)
+    return max(_BYTES // max(8 * days * positions, 1), 1)
+
+
 def rows_of(returns: Matrix, columns: Indices) -> Values:
     """Return (P, n, T) the columns of a (T, M) matrix, each in one piece."""
     rows: Values = returns.T[columns]
     return rows
 
 
-def outcomes_of(values: Matrix, rows: Values, volatilities: Matrix) -> Outcomes:
-    """Return the outcomes of (P, n) values on (P, n, T) returns of their own; see `methods.simulate`."""
-    pnl = np.matmul(values[:, None, :], rows)[:, 0, :]
-    still = np.abs(pnl).max(axis=1) <= NO_MOVEMENT * (np.abs(values) * volatilities).sum(axis=1)
+def outcomes_of(values: Values, rows: Values, volatilities: Matrix) -> Outcomes:
+    """Return the outcomes of (P, k, n) values on (P, n, T) returns, k portfolios on each; see `methods.simulate`."""
+    pnl = np.matmul(values, rows).reshape(-1, rows.shape[2])
+    hedged = np.matmul(np.abs(values), volatilities[:, :, None]).ravel()
+    still = np.abs(pnl).max(axis=1) <= NO_MOVEMENT * hedged
     pnl[still] = 0.0
     return Outcomes(pnl, still)
+
+
+def headline_stack(sample: Sample, settings: RiskSettings, columns: Indices, values: Values) -> Figures:
+    """Return the headline figures of (P, k, n) values on the (P, n) columns of a sample; see `headline_figures`.
+
+    Returns:
+        Figures of P·k portfolios, the k of one after the other.
+    """
+    window = outcomes_of(values, rows_of(sample.returns, columns), sample.volatilities[columns])
+    scenarios = window
+    if settings.method is Method.FILTERED:
+        scenarios = outcomes_of(values, rows_of(sample.filtered, columns), sample.volatility_now[columns])
+    return figures_of(sample, window, scenarios, (values * values).sum(axis=2).ravel(), settings)
 
 
 def by_position(day_weights: Matrix, rows: Values) -> Matrix:
@@ -109,11 +131,11 @@ def measure_stack(stack: Stack) -> StackFigures:
     """Return every figure of a stack; memory is taken for three copies of its positions' returns."""
     sample, settings, values = stack.sample, stack.settings, stack.values
     rows = rows_of(sample.returns, stack.columns)
-    window = outcomes_of(values, rows, sample.volatilities[stack.columns])
+    window = outcomes_of(values[:, None, :], rows, sample.volatilities[stack.columns])
     volatility, derivatives, own = _volatility(stack, window, rows)
     outcomes = dict.fromkeys(MODELS, window)
     scenarios = rows_of(sample.filtered, stack.columns)
-    outcomes[Method.FILTERED] = outcomes_of(values, scenarios, sample.volatility_now[stack.columns])
+    outcomes[Method.FILTERED] = outcomes_of(values[:, None, :], scenarios, sample.volatility_now[stack.columns])
     figures = {method: model.figures(outcomes[method]) for method, model in MODELS.items()}
     figures |= {method: at_volatility(method, volatility) for method in OF_COVARIANCE}
     if settings.method is not Method.FILTERED:

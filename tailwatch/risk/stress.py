@@ -8,19 +8,20 @@ shocks the covariance of the window, and the tail figures with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import repeat
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from tailwatch.risk.arrays import Flags, Vector
+from tailwatch.risk.arrays import Flags, Indices, Matrix, Vector
 from tailwatch.risk.coverage import Exposure, exposure_of
 from tailwatch.risk.episodes import EpisodeReturns
-from tailwatch.risk.methods import simulate
 from tailwatch.risk.results import Caveat, HeadlineFigures, RiskReport, members
-from tailwatch.risk.types import RiskInputs, Sample
+from tailwatch.risk.stack import rows_of
+from tailwatch.risk.types import Method, RiskInputs, Sample
 
 Basis = Literal["history", "beta", "none"]
 
@@ -132,89 +133,137 @@ def stress(inputs: RiskInputs, report: RiskReport, episodes: Sequence[EpisodeRet
         report: Its measurement.
         episodes: Returns of the sample's instruments, in its order.
     """
-    book = _book(inputs, report)
-    correlation = _correlation(inputs.sample, book, report.fractions)
-    warnings = []
-    if book.betas is None and book.exposure.tickers:
-        warnings.append(NO_BETAS)
-    if report.fractions.annualized_volatility is not None and correlation[0].figures.annualized_volatility is None:
-        warnings.append(HEDGED_AWAY)
-    return StressReport(
-        episodes=tuple(_episode(one, book) for one in episodes),
-        factors=tuple(_factor(shock, book) for shock in FACTOR_SHOCKS),
-        volatility=tuple(
-            ShockedFigures(key, name, multiplier, _scaled(report.fractions, multiplier))
-            for key, name, multiplier in VOLATILITY_SHOCKS
-        ),
-        correlation=correlation,
-        warnings=tuple(warnings),
-    )
+    return stress_all([inputs], [report], episodes)[0]
 
 
-class _Book(NamedTuple):
-    """What every stress looks at."""
+def stress_all(
+    everything: Sequence[RiskInputs], reports: Sequence[RiskReport], episodes: Sequence[EpisodeReturns]
+) -> list[StressReport]:
+    """Put measured portfolios of one sample under stress, those with as many positions in one go.
 
-    exposure: Exposure
-    on_columns: Vector
-    """(M,) market values on the columns of the sample."""
-    betas: Vector | None
-    """Of the modelled positions, in the order of the exposure."""
-    scale: float | None
+    Args:
+        everything: That they were measured from.
+        reports: Their measurements.
+        episodes: Returns of the sample's instruments, in its order.
+    """
+    exposures = [exposure_of(inputs) for inputs in everything]
+    alike: dict[int, list[int]] = {}
+    for place, exposure in enumerate(exposures):
+        alike.setdefault(len(exposure.tickers), []).append(place)
+    found: dict[int, StressReport] = {}
+    for places in alike.values():
+        books = _books(
+            everything[places[0]].sample, [exposures[one] for one in places], [reports[one] for one in places]
+        )
+        found |= dict(zip(places, _stressed(books, episodes), strict=True))
+    return [found[place] for place in range(len(everything))]
+
+
+class _Books(NamedTuple):
+    """What every stress of P portfolios with n modelled positions looks at."""
+
+    exposures: Sequence[Exposure]
+    reports: Sequence[RiskReport]
+    columns: Indices
+    """(P, n)"""
+    values: Matrix
+    """(P, n)"""
+    betas: Matrix | None
+    """(P, n)"""
+    volatilities: Matrix
+    """(P, n) daily."""
+    scales: Sequence[float | None]
     """1 / NAV; None where fractions of it say nothing."""
 
 
-def _book(inputs: RiskInputs, report: RiskReport) -> _Book:
-    exposure, sample = exposure_of(inputs), inputs.sample
-    on_columns = np.zeros(len(sample.tickers))
-    on_columns[exposure.columns] = exposure.values
-    usable = report.fractions.annualized_volatility is not None and exposure.nav > 0
-    return _Book(
-        exposure,
-        on_columns,
-        None if sample.betas is None else sample.betas[exposure.columns],
-        1 / exposure.nav if usable else None,
+def _books(sample: Sample, exposures: Sequence[Exposure], reports: Sequence[RiskReport]) -> _Books:
+    columns = np.array([one.columns for one in exposures])
+    usable = [report.fractions.annualized_volatility is not None for report in reports]
+    return _Books(
+        exposures,
+        reports,
+        columns,
+        np.array([one.values for one in exposures]),
+        None if sample.betas is None else sample.betas[columns],
+        sample.volatilities[columns],
+        [1 / one.nav if fine and one.nav > 0 else None for one, fine in zip(exposures, usable, strict=True)],
     )
 
 
-def _episode(returns: EpisodeReturns, book: _Book) -> EpisodeResult:
-    exposure, values = book.exposure, book.exposure.values
-    known, total = returns.known[exposure.columns], returns.total[exposure.columns]
-    by_beta = np.zeros_like(known)
+def _stressed(books: _Books, episodes: Sequence[EpisodeReturns]) -> Iterator[StressReport]:
+    by_episode = zip(*[_episode(one, books) for one in episodes], strict=True) if episodes else repeat(())
+    by_factor = zip(*[_factor(shock, books) for shock in FACTOR_SHOCKS], strict=True)
+    by_correlation = _correlation(books)
+    for of_episodes, factors, correlation, exposure, report in zip(
+        by_episode, by_factor, by_correlation, books.exposures, books.reports, strict=False
+    ):
+        warnings = []
+        if books.betas is None and exposure.tickers:
+            warnings.append(NO_BETAS)
+        figures = report.fractions
+        if figures.annualized_volatility is not None and correlation[0].figures.annualized_volatility is None:
+            warnings.append(HEDGED_AWAY)
+        yield StressReport(
+            episodes=tuple(of_episodes),
+            factors=tuple(factors),
+            volatility=tuple(
+                ShockedFigures(key, name, multiplier, _scaled(figures, multiplier))
+                for key, name, multiplier in VOLATILITY_SHOCKS
+            ),
+            correlation=correlation,
+            warnings=tuple(warnings),
+        )
+
+
+def _episode(returns: EpisodeReturns, books: _Books) -> list[EpisodeResult]:
+    values, betas = books.values, books.betas
+    known: Flags = returns.known[books.columns]
+    total = returns.total[books.columns]
+    by_beta: Flags = np.zeros(known.shape, dtype=np.bool_)
     # Of a name that is not known it is zero on every day.
-    by_day = returns.daily @ book.on_columns
-    betas, total_then, daily_then = book.betas, returns.benchmark_total, returns.benchmark_daily
+    daily = rows_of(returns.daily, books.columns)
+    total_then, daily_then = returns.benchmark_total, returns.benchmark_daily
     if betas is not None and total_then is not None and daily_then is not None and not known.all():
         by_beta = ~known
         total = np.where(by_beta, np.maximum(betas * total_then, LOWEST_RETURN), total)
-        moved = np.maximum(np.outer(daily_then, betas[by_beta]), LOWEST_RETURN)
-        by_day = by_day + moved @ values[by_beta]
-    own_share, beta_share = _share(exposure, values, known), _share(exposure, values, by_beta)
-    reached = bool((known | by_beta).any())
+        daily[by_beta] = np.maximum(np.outer(betas[by_beta], daily_then), LOWEST_RETURN)
+    by_day = np.matmul(values[:, None, :], daily)[:, 0, :]
     losses = values * total
-    pnl = float(losses.sum()) if reached else None
-    worst = None
-    if reached and returns.sessions.size:
-        place = int(by_day.argmin())
-        worst = WorstDay(returns.sessions[place].astype(object), float(by_day[place]))
+    gross = np.array([one.gross for one in books.exposures])
+    own, beta = (_shares(values, chosen, gross).tolist() for chosen in (known, by_beta))
+    reached = np.any(known | by_beta, axis=1).tolist()
+    worst = by_day.argmin(axis=1).tolist() if returns.sessions.size else []
     episode = returns.episode
-    return EpisodeResult(
-        key=episode.key,
-        name=episode.name,
-        start=episode.start,
-        end=episode.end,
-        source=episode.source,
-        pnl=pnl,
-        fraction=None if pnl is None or book.scale is None else pnl * book.scale,
-        worst_day=worst,
-        own=own_share,
-        by_beta=beta_share,
-        missing=max(0.0, 1 - own_share - beta_share) if exposure.gross else 0.0,
-        positions=_positions(exposure, losses, known, by_beta),
-    )
+    found = []
+    for row, (exposure, scale) in enumerate(zip(books.exposures, books.scales, strict=True)):
+        pnl = float(losses[row].sum()) if reached[row] else None
+        day = None
+        if reached[row] and worst:
+            day = WorstDay(returns.sessions[worst[row]].astype(object), float(by_day[row, worst[row]]))
+        found.append(
+            EpisodeResult(
+                key=episode.key,
+                name=episode.name,
+                start=episode.start,
+                end=episode.end,
+                source=episode.source,
+                pnl=pnl,
+                fraction=None if pnl is None or scale is None else pnl * scale,
+                worst_day=day,
+                own=own[row],
+                by_beta=beta[row],
+                missing=max(0.0, 1 - own[row] - beta[row]) if exposure.gross else 0.0,
+                positions=_positions(exposure, losses[row], known[row], by_beta[row]),
+            )
+        )
+    return found
 
 
-def _share(exposure: Exposure, values: Vector, chosen: Flags) -> float:
-    return float(np.abs(values[chosen]).sum()) / exposure.gross if exposure.gross else 0.0
+def _shares(values: Matrix, chosen: Flags, gross: Vector) -> Vector:
+    """Return (P,) shares of gross exposure; 0 where nothing is held."""
+    amounts = np.abs(values).sum(axis=1, where=chosen)
+    shares: Vector = np.divide(amounts, gross, out=np.zeros_like(gross), where=gross > 0)
+    return shares
 
 
 def _positions(exposure: Exposure, losses: Vector, known: Flags, by_beta: Flags) -> tuple[PositionLoss, ...]:
@@ -231,37 +280,42 @@ def _positions(exposure: Exposure, losses: Vector, known: Flags, by_beta: Flags)
     return tuple(by_ticker.get(one.ticker) or PositionLoss(one.ticker, None, "none") for one in exposure.holdings)
 
 
-def _factor(chosen: tuple[str, str, float], book: _Book) -> FactorResult:
+def _factor(chosen: tuple[str, str, float], books: _Books) -> list[FactorResult]:
     key, name, shock = chosen
-    exposure = book.exposure
-    none = np.zeros(exposure.values.size, dtype=np.bool_)
-    if book.betas is None or not book.betas.size:
-        return FactorResult(key, name, shock, None, None, _positions(exposure, exposure.values, none, none))
-    losses = exposure.values * np.maximum(book.betas * shock, LOWEST_RETURN)
-    pnl = float(losses.sum())
-    fraction = None if book.scale is None else pnl * book.scale
-    return FactorResult(key, name, shock, pnl, fraction, _positions(exposure, losses, none, ~none))
+    none = np.zeros(books.values.shape[1], dtype=np.bool_)
+    if books.betas is None or not none.size:
+        return [
+            FactorResult(key, name, shock, None, None, _positions(exposure, values, none, none))
+            for exposure, values in zip(books.exposures, books.values, strict=True)
+        ]
+    losses = books.values * np.maximum(books.betas * shock, LOWEST_RETURN)
+    found = []
+    for exposure, own, scale in zip(books.exposures, losses, books.scales, strict=True):
+        pnl = float(own.sum())
+        fraction = None if scale is None else pnl * scale
+        found.append(FactorResult(key, name, shock, pnl, fraction, _positions(exposure, own, none, ~none)))
+    return found
 
 
-def _correlation(sample: Sample, book: _Book, figures: HeadlineFigures) -> tuple[ShockedFigures, ...]:
-    """Return the figures in proportion to the volatility that the shocked correlations give.
+def _correlation(books: _Books) -> Iterator[tuple[ShockedFigures, ...]]:
+    """Yield the figures in proportion to the volatility that the shocked correlations give.
 
     Each correlation moves by a share of the way to the extreme, so the variance does as well: from v'Σv towards
     (Σ vσ)², which all ones give, or Σ (vσ)², which all zeros give. A book that is hedged away has no volatility for
     its figures to be in proportion to: they are None.
     """
-    moves = book.on_columns * sample.volatilities
-    variance = 0.0
-    if book.exposure.columns.size:
-        # Zero, and not what rounding leaves, where everything is hedged away.
-        outcomes = simulate(book.on_columns[None, :], sample.returns, sample.volatilities)
-        variance = float(outcomes.sample_volatility[0]) ** 2
-    shocked = []
-    for key, name, way, extreme in CORRELATION_SHOCKS:
-        goal = float(moves.sum()) ** 2 if extreme else float(moves @ moves)
-        ratio = math.sqrt(((1 - way) * variance + way * goal) / variance) if variance > 0 else None
-        shocked.append(ShockedFigures(key, name, None, _scaled(figures, ratio)))
-    return tuple(shocked)
+    moves = books.values * books.volatilities
+    all_one, all_zero = (moves.sum(axis=1) ** 2).tolist(), (moves * moves).sum(axis=1).tolist()
+    for report, one, zero in zip(books.reports, all_one, all_zero, strict=True):
+        # That of the window as it is, whatever the estimator and the headline method.
+        of_window = report.methods.get(Method.HISTORICAL)
+        variance = ((of_window and of_window.amounts.volatility_1d) or 0.0) ** 2
+        shocked = []
+        for key, name, way, extreme in CORRELATION_SHOCKS:
+            goal = one if extreme else zero
+            ratio = math.sqrt(((1 - way) * variance + way * goal) / variance) if variance > 0 else None
+            shocked.append(ShockedFigures(key, name, None, _scaled(report.fractions, ratio)))
+        yield tuple(shocked)
 
 
 def _scaled(figures: HeadlineFigures, factor: float | None) -> HeadlineFigures:

@@ -217,6 +217,11 @@ class Sample:
         return np.sqrt(self.sample_variances)
 
     @cached_property
+    def ewma_volatilities(self) -> Vector:
+        """(M,) daily EWMA standard deviations, mean zero."""
+        return np.sqrt(covariance.ewma_variances(self.returns))
+
+    @cached_property
     def shrinkage(self) -> Shrinkage:
         """Of the sample covariance."""
         return ledoit_wolf(self.returns)

@@ -17,6 +17,7 @@ from tailwatch.risk.explain import (
     NO_RISK,
     ORDER,
     Book,
+    Case,
     Change,
     Explanation,
     Standing,
@@ -24,7 +25,7 @@ from tailwatch.risk.explain import (
     explain,
     explain_trades,
     sentence,
-    standing,
+    standings,
     to_json_dict,
 )
 from tailwatch.risk.results import HeadlineFigures
@@ -49,6 +50,10 @@ def book(amounts: list[float], extra: float = 5e5) -> Book:
     return Book({**{f"A{number}": amount for number, amount in enumerate(amounts)}, "CASHLIKE": extra})
 
 
+def standing(positions: Book, sample: Sample, settings: RiskSettings) -> Standing:
+    return standings([(positions, sample, settings)])[0]
+
+
 def measured(positions: Book, sample: Sample, settings: RiskSettings) -> Standing:
     report = measure(RiskInputs(sample, positions.values, date(2022, 12, 28), settings))
     return Standing(report.nav, report.amounts, report.fractions)
@@ -58,14 +63,16 @@ def taken_apart(books: tuple[Book, Book, Book], before: Sample, after: Sample, s
     """An explanation without corrections: of positions then, traded at the old prices, and at the new ones."""
     then, traded, now = books
     return explain(
-        standing(then, before, settings),
-        standing(now, after, settings),
-        restated=standing(then, before, settings),
-        traded=traded,
-        now=now,
-        before=before,
-        after=after,
-        settings=settings,
+        Case(
+            standing(then, before, settings),
+            standing(now, after, settings),
+            restated=standing(then, before, settings),
+            traded=traded,
+            now=now,
+            before=before,
+            after=after,
+            settings=settings,
+        )
     )
 
 
@@ -173,14 +180,16 @@ def test_instruments_that_move_together_more_are_correlation() -> None:
 def test_restated_prices_are_corrections() -> None:
     sample, settings, then, restated = history(5), RiskSettings(), book([1e4] * 4), book([1.1e4] * 4)
     found = explain(
-        measured(then, sample, settings),
-        measured(restated, sample, settings),
-        restated=standing(restated, sample, settings),
-        traded=restated,
-        now=restated,
-        before=sample,
-        after=sample,
-        settings=settings,
+        Case(
+            measured(then, sample, settings),
+            measured(restated, sample, settings),
+            restated=standing(restated, sample, settings),
+            traded=restated,
+            now=restated,
+            before=sample,
+            after=sample,
+            settings=settings,
+        )
     )
     assert parts(found.nav) == {**dict.fromkeys(ORDER, 0.0), "corrections": pytest.approx(4e3)}
     change = found.amounts["var_99_1d"]
@@ -202,14 +211,16 @@ def test_from_nothing_all_of_it_is_trades() -> None:
     sample, settings, now = history(8), RiskSettings(), book([1e4] * 4)
     nothing = Standing(0.0, NO_RISK, HeadlineFigures())
     found = explain(
-        nothing,
-        measured(now, sample, settings),
-        restated=standing(Book({}), sample, settings),
-        traded=now,
-        now=now,
-        before=sample,
-        after=sample,
-        settings=settings,
+        Case(
+            nothing,
+            measured(now, sample, settings),
+            restated=standing(Book({}), sample, settings),
+            traded=now,
+            now=now,
+            before=sample,
+            after=sample,
+            settings=settings,
+        )
     )
     change = found.amounts["var_95_1d"]
     assert parts(change)["trades"] == pytest.approx(change.current)
