@@ -133,17 +133,27 @@ def about(message: Mapping[str, object]) -> dict[str, object]:
     return {name: message[name] for name in _IDS if name in message}
 
 
-def publish(message: Message) -> bool:
-    """Send `message` to every web process; return whether Valkey took it. Never raises."""
+def publish(*messages: Message) -> bool:
+    """Send messages to every web process; return whether Valkey took them. Never raises."""
     try:
-        client().publish(CHANNEL, orjson.dumps(message))
+        if len(messages) == 1:
+            client().publish(CHANNEL, orjson.dumps(messages[0]))
+        else:
+            pipeline = client().pipeline(transaction=False)
+            for message in messages:
+                pipeline.publish(CHANNEL, orjson.dumps(message))
+            pipeline.execute()
     except redis.RedisError as error:
-        log.warning(
-            "live message not sent; pages catch up when they poll or reconnect", error=str(error), **about(message)
-        )
-        metrics.LIVE_MESSAGES.inc(message["kind"], "lost")
+        for message in messages:
+            log.warning(
+                "live message not sent; pages catch up when they poll or reconnect",
+                error=str(error),
+                **about(message),
+            )
+            metrics.LIVE_MESSAGES.inc(message["kind"], "lost")
         return False
-    metrics.LIVE_MESSAGES.inc(message["kind"], "sent")
+    for message in messages:
+        metrics.LIVE_MESSAGES.inc(message["kind"], "sent")
     return True
 
 

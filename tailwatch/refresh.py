@@ -9,13 +9,14 @@ wakes whatever is behind, a repeat finds nothing to do, and one computation answ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -238,32 +239,40 @@ def sweep_fetches(connection: Connection, now: datetime) -> list[int]:
 
 
 @contextmanager
-def claim(engine: Engine, portfolio_id: int) -> Iterator[bool]:
-    """Hold the portfolio for computing while the block runs; yield False at once if another worker holds it.
+def claim(engine: Engine, portfolio_ids: Collection[int]) -> Iterator[set[int]]:
+    """Hold portfolios for computing while the block runs; yield those that no other worker holds.
 
-    The claim is an advisory lock of a connection of its own, so a worker that dies gives it back by dying.
+    A claim is an advisory lock of a connection of its own, so a worker that dies gives it back by dying.
     """
-    keys = {"kind": _COMPUTING, "id": portfolio_id & 0x7FFFFFFF}
+    keys = {"kind": _COMPUTING, "ids": list(portfolio_ids)}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        mine = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:kind, :id)"), keys))
+        mine = set(connection.scalars(_CLAIM, keys))
         try:
             yield mine
         finally:
             if mine:
-                # A connection that died in between took the claim with it.
+                # A connection that died in between took the claims with it.
                 with suppress(DBAPIError):
-                    connection.execute(text("SELECT pg_advisory_unlock(:kind, :id)"), keys)
+                    connection.execute(_GIVE_BACK, keys | {"ids": list(mine)})
 
 
-def is_behind(connection: Connection, portfolio_id: int) -> bool:
-    """Say whether the portfolio exists and its newest snapshot is behind what is wanted."""
-    behind = connection.scalar(
-        text(
-            "SELECT revision > done_revision OR market_revision > done_market_revision FROM portfolios WHERE id = :id"
-        ),
-        {"id": portfolio_id},
+_CLAIM = text("SELECT id FROM unnest(CAST(:ids AS int[])) id WHERE pg_try_advisory_lock(:kind, id & 2147483647)")
+_GIVE_BACK = text("SELECT pg_advisory_unlock(:kind, id & 2147483647) FROM unnest(CAST(:ids AS int[])) id")
+
+
+def behind(connection: Connection, portfolio_ids: Collection[int]) -> list[int]:
+    """Return those of these portfolios that exist and whose newest snapshot is behind what is wanted."""
+    return list(
+        connection.scalars(
+            text(
+                """
+                SELECT id FROM portfolios
+                WHERE id = ANY(:ids) AND (revision > done_revision OR market_revision > done_market_revision)
+                """
+            ),
+            {"ids": list(portfolio_ids)},
+        )
     )
-    return bool(behind)
 
 
 @dataclass(frozen=True)
@@ -275,46 +284,50 @@ class Saved:
 
 
 # One statement is one transaction and one round trip. The lock comes first: between its answer and the commit nobody
-# stores another result or deletes the portfolio.
-_COLUMNS: Final = [column.name for column in RiskSnapshot.__table__.columns if column.name != "id"]
-_NOTHING: Final = {column.name: None for column in RiskSnapshot.__table__.columns if column.nullable}
+# stores another result or deletes a portfolio.
+_COLUMNS: Final = [column for column in RiskSnapshot.__table__.columns if column.name != "id"]
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
+_GIVEN: Final = ", ".join(f"CAST(:{one.name} AS {one.type.compile(_DIALECT)}[])" for one in _COLUMNS)
+_NAMES: Final = ", ".join(one.name for one in _COLUMNS)
 _SAVE = text(
     f"""
-    WITH wanted AS (
-      SELECT id FROM portfolios
-      WHERE id = :portfolio_id
-        AND done_revision <= :revision AND done_market_revision <= :market_revision
-        AND (done_revision < :revision OR done_market_revision < :market_revision)
-      FOR NO KEY UPDATE
+    WITH given AS (
+      SELECT * FROM unnest({_GIVEN}) AS given ({_NAMES})
+    ), wanted AS (
+      SELECT p.id FROM portfolios p JOIN given g ON p.id = g.portfolio_id
+      WHERE p.done_revision <= g.revision AND p.done_market_revision <= g.market_revision
+        AND (p.done_revision < g.revision OR p.done_market_revision < g.market_revision)
+      ORDER BY p.id FOR NO KEY UPDATE OF p
     ), stored AS (
-      INSERT INTO risk_snapshots ({", ".join(_COLUMNS)})
-      SELECT {", ".join(f":{name}" for name in _COLUMNS)} FROM wanted
-      RETURNING id
+      INSERT INTO risk_snapshots ({_NAMES})
+      SELECT g.* FROM given g JOIN wanted ON wanted.id = g.portfolio_id
+      RETURNING id, portfolio_id, revision, market_revision
     )
     UPDATE portfolios p
-    SET done_revision = :revision, done_market_revision = :market_revision, snapshot_id = stored.id,
+    SET done_revision = s.revision, done_market_revision = s.market_revision, snapshot_id = s.id,
         -- what is wanted beyond this came after it was read
-        behind_since = CASE WHEN p.revision > :revision OR p.market_revision > :market_revision THEN now() END,
+        behind_since = CASE WHEN p.revision > s.revision OR p.market_revision > s.market_revision THEN now() END,
         attempts = 0, failure_reason = NULL, failed_at = NULL, next_attempt_at = NULL
-    FROM stored WHERE p.id = :portfolio_id
-    RETURNING stored.id AS snapshot_id,
-              p.revision > :revision OR p.market_revision > :market_revision AS still_behind
+    FROM stored s WHERE p.id = s.portfolio_id
+    RETURNING p.id, s.id AS snapshot_id,
+              p.revision > s.revision OR p.market_revision > s.market_revision AS still_behind
     """  # noqa: S608 - columns of the model
 )
 
 
-def save(engine: Engine, snapshot: dict[str, Any]) -> Saved | None:
-    """Store `snapshot` (columns of `risk_snapshots`) and mark its revisions as done, both or neither.
+def save(engine: Engine, snapshots: Sequence[Mapping[str, Any]]) -> dict[int, Saved]:
+    """Store snapshots (columns of `risk_snapshots`), one a portfolio, and mark their revisions as done, all or none.
 
     Columns that may be null can be left out.
 
     Returns:
-        None, with nothing stored, if a snapshot of the same or newer revisions is there already or the portfolio
-        is gone: an older result never takes the place of a newer one.
+        By portfolio. Without those, of which nothing is stored, that have a snapshot of the same or newer revisions
+        already or are gone: an older result never takes the place of a newer one.
     """
+    values = {one.name: [snapshot.get(one.name) for snapshot in snapshots] for one in _COLUMNS}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        row = connection.execute(_SAVE, _NOTHING | snapshot).one_or_none()
-    return None if row is None else Saved(row.snapshot_id, row.still_behind)
+        rows = connection.execute(_SAVE, values).all()
+    return {row.id: Saved(row.snapshot_id, row.still_behind) for row in rows}
 
 
 def backoff(attempts: int) -> timedelta:

@@ -96,7 +96,9 @@ def check(connection: Connection, name: str | None = None) -> Iterator[Checked]:
         )
         open_positions = {one.ticker: one.quantity for one in kept.positions if one.quantity}
         differences = [
-            *_compared("cash in ", kept.cash, cash_book.cash(connection, row.id), "the worker's sum"),
+            *_compared(
+                "cash in ", kept.cash, cash_book.cash(connection, [row.id]).get(row.id, {}), "the worker's sum"
+            ),
             *_imports(connection, row.id),
         ]
         snapshot = row.is_fresh and row.inputs is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Final
@@ -23,50 +23,64 @@ CASH_COUNTS: Final = """
 # As `tailwatch.book.entries.Entry.cash` has it, entry by entry; a test holds the two together.
 _CASH = text(
     """
-    SELECT currency, sum(
+    SELECT portfolio_id, currency, sum(
       CASE WHEN type IN ('transfer_in', 'transfer_out') THEN 0
            WHEN quantity IS NOT NULL THEN -quantity * price
            WHEN type IN ('withdrawal', 'fee', 'tax') THEN -amount
            ELSE amount END - fee - tax) AS amount
-    FROM trades WHERE portfolio_id = :id GROUP BY currency ORDER BY currency
+    FROM trades WHERE portfolio_id = ANY(:ids) GROUP BY portfolio_id, currency ORDER BY currency
     """
 )
 
 
-def cash(connection: Connection, portfolio_id: int) -> dict[str, Decimal]:
-    """Return the cash of a portfolio by currency; negative where more was paid than was there."""
-    return {row.currency: row.amount for row in connection.execute(_CASH, {"id": portfolio_id})}
+def cash(connection: Connection, portfolio_ids: Collection[int]) -> dict[int, dict[str, Decimal]]:
+    """Return the cash of portfolios by currency; negative where more was paid than was there."""
+    found: dict[int, dict[str, Decimal]] = {}
+    for row in connection.execute(_CASH, {"ids": list(portfolio_ids)}):
+        found.setdefault(row.portfolio_id, {})[row.currency] = row.amount
+    return found
+
+
+def rates_of(
+    connection: Connection, books: Iterable[tuple[Sequence[Holding], Mapping[str, Decimal]]], base_currency: str
+) -> dict[str, rates.NewestRate]:
+    """Return the newest rate of every currency that holdings or cash are in, as far as it is known."""
+    needed = set()
+    for holdings, money in books:
+        needed |= {major(one.currency or base_currency)[0] for one in holdings} | set(money)
+    needed.discard(base_currency)
+    return rates.newest(connection, sorted(needed), base_currency) if needed else {}
+
+
+def revisions_of(known: Mapping[str, rates.NewestRate]) -> dict[int, int]:
+    """Return the market revision of every rate that there is, by its instrument id."""
+    return {one.instrument_id: one.market_revision for one in known.values() if one.rate is not None}
 
 
 def in_base_currency(
-    connection: Connection, holdings: Sequence[Holding], money: Mapping[str, Decimal], base_currency: str
-) -> tuple[list[Holding], dict[int, int]]:
+    holdings: Sequence[Holding],
+    money: Mapping[str, Decimal],
+    base_currency: str,
+    known: Mapping[str, rates.NewestRate],
+) -> list[Holding]:
     """Return the holdings with their rates, and after them one for the cash in each foreign currency.
 
     Args:
-        connection: Sees the instant at which the holdings were read.
         holdings: Without rates.
         money: Of `cash`; empty where cash does not count.
         base_currency: Of the portfolio.
-
-    Returns:
-        They, and the market revision of every exchange rate that they name, by its instrument id.
+        known: Of `rates_of`.
     """
-    units = [major(one.currency or base_currency) for one in holdings]
-    foreign = {currency for currency, amount in money.items() if amount and currency != base_currency}
-    needed = {currency for currency, _ in units if currency != base_currency} | foreign
-    if not needed:
-        # Most portfolios; one in pence of its own pounds needs no rate either.
-        return [
-            replace(one, rate=unit) if unit != 1 else one for one, (_, unit) in zip(holdings, units, strict=True)
-        ], {}
-    known = rates.newest(connection, sorted(needed), base_currency)
-    converted = [
-        replace(one, rate=unit) if currency == base_currency else _at_rate(one, unit, known.get(currency))
-        for one, (currency, unit) in zip(holdings, units, strict=True)
-    ]
-    converted += [_cash_holding(each, money[each], known.get(each)) for each in sorted(foreign)]
-    return converted, {one.instrument_id: one.market_revision for one in known.values() if one.rate is not None}
+    converted = []
+    for one in holdings:
+        currency, unit = major(one.currency or base_currency)
+        if currency != base_currency:
+            converted.append(_at_rate(one, unit, known.get(currency)))
+        else:
+            # One in pence of the portfolio's own pounds needs no rate either.
+            converted.append(one if unit == 1 else replace(one, rate=unit))
+    foreign = sorted(currency for currency, amount in money.items() if amount and currency != base_currency)
+    return [*converted, *(_cash_holding(each, money[each], known.get(each)) for each in foreign)]
 
 
 def _at_rate(holding: Holding, unit: Decimal, rate: rates.NewestRate | None) -> Holding:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from tailwatch.measurement import inputs, series
+from tailwatch.measurement import inputs, series, shared
 from tailwatch.measurement.holding import Holding, is_valued, market_value
 from tailwatch.measurement.previous import Market, Previous
 from tailwatch.risk import CovarianceEstimator, Method, RiskSettings, Sample
@@ -23,7 +23,7 @@ from tailwatch.risk.explain import (
     Change,
     Explanation,
     Standing,
-    explain,
+    explain_all,
     explain_trades,
     sentence,
     standings,
@@ -41,22 +41,52 @@ NO_INPUTS: Final = (
 )
 
 
-def answer(loaded: Loaded, current: Standing, sample: Sample, settings: RiskSettings, now: datetime) -> bytes:
-    """Return the answer of `GET …/risk/explain` but for the id of the snapshot, which is not known yet.
+class _Told(NamedTuple):
+    """What is said of one portfolio: figures now or, where it has to be computed, what from; and remarks."""
+
+    explanation: Explanation | None
+    case: _Open | None = None
+    warnings: Sequence[tuple[str, str]] = ()
+
+
+class _Open(NamedTuple):
+    """An explanation that is yet to be computed: the restated positions with their sample and settings."""
+
+    book: Book
+    sample: Sample
+    settings: RiskSettings
+
+
+def answers(measured: Sequence[tuple[Loaded, Standing, Sample, RiskSettings]], now: datetime) -> list[bytes]:
+    """Return the answers of `GET …/risk/explain` but for the ids of the snapshots, which are not known yet.
 
     Args:
-        loaded: The portfolio, with its snapshot before.
-        current: This snapshot's figures.
-        sample: That they were measured on.
-        settings: That they were measured by.
-        now: When this snapshot was computed.
+        measured: Each portfolio, with its snapshot before, this snapshot's figures, and the sample and the settings
+            that they were measured by.
+        now: When these snapshots were computed.
     """
+    told = [_told(*one) for one in measured]
+    places = [place for place, one in enumerate(told) if one.case is not None]
+    restated = standings([case for one in told if (case := one.case) is not None])
+    cases = [_case(*measured[place], standing) for place, standing in zip(places, restated, strict=True)]
+    computed = dict(zip(places, explain_all(cases), strict=True))
+    return [
+        _answer(loaded, settings, computed.get(place, one.explanation), one.warnings, now)
+        for place, (one, (loaded, _, _, settings)) in enumerate(zip(told, measured, strict=True))
+    ]
+
+
+def _answer(
+    loaded: Loaded,
+    settings: RiskSettings,
+    explanation: Explanation | None,
+    warnings: Sequence[tuple[str, str]],
+    now: datetime,
+) -> bytes:
     previous = loaded.previous
     content: dict[str, Any] = {"figures": {}, "amounts": {}}
     said = FIRST
-    warnings: list[tuple[str, str]] = []
-    if previous is not None:
-        explanation, warnings = explained(loaded, previous, current, sample, settings)
+    if explanation is not None:
         content = to_json_dict(explanation)
         said = sentence(explanation, settings, loaded.base_currency)
     return orjson.dumps(
@@ -74,24 +104,24 @@ def answer(loaded: Loaded, current: Standing, sample: Sample, settings: RiskSett
     )
 
 
-def explained(
-    loaded: Loaded, previous: Previous, current: Standing, sample: Sample, settings: RiskSettings
-) -> tuple[Explanation, list[tuple[str, str]]]:
-    """Return the change since `previous` with what a reader of it must know, as codes and sentences."""
-    stored, currency = stored_standing(previous), loaded.base_currency
+def _told(loaded: Loaded, current: Standing, _sample: Sample, settings: RiskSettings) -> _Told:
+    """Return the change since the snapshot before, as far as nothing has to be computed for it."""
+    previous, currency = loaded.previous, loaded.base_currency
+    if previous is None:
+        return _Told(None)
+    stored = stored_standing(previous)
     if previous.base_currency != currency:
-        return _side_by_side(stored, current), [
-            ("base_currency", f"The snapshot before is in {previous.base_currency}: the causes cannot be told.")
-        ]
+        said = f"The snapshot before is in {previous.base_currency}: the causes cannot be told."
+        return _Told(_side_by_side(stored, current), warnings=[("base_currency", said)])
     if previous.inputs is None:
-        return _side_by_side(stored, current), [("no_inputs", NO_INPUTS)]
+        return _Told(_side_by_side(stored, current), warnings=[("no_inputs", NO_INPUTS)])
     then, then_window = _settings_of(previous.inputs)
     warnings = []
     if (then, then_window) != (settings, loaded.window):
         warnings.append(("settings", "The risk settings were changed; what that did is among the trades."))
     market = previous.market
     if market is None:
-        return explain_trades(stored, current), warnings
+        return _Told(explain_trades(stored, current), warnings=warnings)
     if previous.inputs["code"] != inputs.code():
         warnings.append(
             ("code", "The snapshot before was made by another version; what that did is among the corrections.")
@@ -103,28 +133,31 @@ def explained(
                 "The snapshot before was made with another volatility model; what that did is among the corrections.",
             )
         )
-    (restated,) = standings(
-        [
-            (
-                book_of(market.previous, inputs.cash_of(previous.inputs)),
-                _sample(market, market.previous, loaded, then_window, market.benchmark),
-                then,
-            )
-        ]
+    restated = _Open(
+        book_of(market.previous, inputs.cash_of(previous.inputs)),
+        _earlier(market, market.previous, loaded, window=then_window, benchmark=market.benchmark, settings=then),
+        then,
     )
-    explanation = explain(
-        Case(
-            stored,
-            current,
-            restated=restated,
-            traded=book_of(market.current, loaded.cash),
-            now=book_of(loaded.holdings, loaded.cash),
-            before=_sample(market, market.current, loaded, loaded.window, loaded.benchmark),
-            after=sample,
-            settings=settings,
-        )
+    return _Told(None, restated, warnings)
+
+
+def _case(loaded: Loaded, current: Standing, sample: Sample, settings: RiskSettings, restated: Standing) -> Case:
+    previous = loaded.previous
+    assert previous is not None  # noqa: S101 - for the type checker, and so is the next
+    assert previous.market is not None  # noqa: S101
+    market = previous.market
+    return Case(
+        previous=stored_standing(previous),
+        current=current,
+        restated=restated,
+        traded=book_of(market.current, loaded.cash),
+        now=book_of(loaded.holdings, loaded.cash),
+        before=_earlier(
+            market, market.current, loaded, window=loaded.window, benchmark=loaded.benchmark, settings=settings
+        ),
+        after=sample,
+        settings=settings,
     )
-    return explanation, warnings
 
 
 def stored_standing(previous: Previous) -> Standing:
@@ -140,19 +173,26 @@ def book_of(holdings: Iterable[Holding], cash: Decimal | None) -> Book:
     return Book({one.ticker: float(market_value(one)) for one in holdings if is_valued(one)}, float(cash or 0))
 
 
-def _sample(
-    market: Market, holdings: Iterable[Holding], loaded: Loaded, window: int, benchmark: Holding | None
+def _earlier(
+    market: Market,
+    holdings: Iterable[Holding],
+    loaded: Loaded,
+    *,
+    window: int,
+    benchmark: Holding | None,
+    settings: RiskSettings,
 ) -> Sample:
     """Return the sample of these positions as it would have been made on the day of the previous snapshot."""
     known = market.histories
-    valued = [one.instrument_id for one in holdings if is_valued(one)]
-    return series.aligned(
-        [known[each] for each in valued if each in known],
-        known.get(benchmark.instrument_id) if benchmark else None,
-        window,
-        loaded.model,
-        until=market.day,
-    )
+    histories = [known[one.instrument_id] for one in holdings if is_valued(one) and one.instrument_id in known]
+    market_history = known.get(benchmark.instrument_id) if benchmark else None
+    # Shrinkage rests on all instruments of a sample: it takes one of the portfolio's own.
+    own = loaded.shared is None or settings.covariance is CovarianceEstimator.LEDOIT_WOLF
+    if market_history is not None and not own:
+        found = shared.find(histories, shared.wish_of(market_history, window, loaded.model, market.day))
+        if found is not None:
+            return found
+    return series.aligned(histories, market_history, window, loaded.model, until=market.day)
 
 
 def _settings_of(content: Mapping[str, Any]) -> tuple[RiskSettings, int]:

@@ -1,19 +1,20 @@
-"""What a risk computation needs from the database, read at one instant."""
+"""What risk computations need from the database, read at one instant, for one portfolio as for hundreds."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, RowMapping, text
 
-from tailwatch.book.splits import SplitEvent, quantity_today
-from tailwatch.measurement import book, episodes, inputs, model, series
+from tailwatch.book.splits import quantity_today
+from tailwatch.measurement import book, episodes, inputs, instruments, model, series, sharing
 from tailwatch.measurement import previous as snapshot_before
-from tailwatch.measurement.holding import Holding
-from tailwatch.risk import PriceSeries
+from tailwatch.measurement.holding import Holding, is_valued
+from tailwatch.risk import CovarianceEstimator, PriceSeries, Sample
 from tailwatch.risk.coefficients import default_model
 from tailwatch.risk.volatility import VolatilityModel
 
@@ -46,56 +47,58 @@ class Loaded:
     document: dict[str, Any] = field(default_factory=dict)
     #: The volatility model that scales the scenarios.
     model: VolatilityModel = field(default_factory=default_model)
+    #: A sample that holds its instruments and others, to be measured on; None: it has one of its own.
+    shared: Sample | None = None
 
 
-_PORTFOLIO = f"""
+_PORTFOLIOS = f"""
     SELECT p.id, p.revision, p.market_revision, p.done_revision, p.trigger, p.base_currency, p.benchmark_id,
            p.risk_method, p.risk_covariance, p.risk_window, p.risk_confidence, {snapshot_before.COLUMNS},
            {model.COLUMN}, {book.CASH_COUNTS}
     FROM portfolios p LEFT JOIN risk_snapshots s ON s.id = p.snapshot_id
-    WHERE p.id = :id
+    WHERE p.id = ANY(:ids)
     """  # noqa: S608 - a constant
-_IF_BEHIND = text(f"{_PORTFOLIO} AND (p.revision > p.done_revision OR p.market_revision > p.done_market_revision)")
+_BEHIND = text(f"{_PORTFOLIOS} AND (p.revision > p.done_revision OR p.market_revision > p.done_market_revision)")
 
 # Net quantity by day rather than trade by trade: a split asks only for the day.
-_HOLDINGS = text(
+_LOTS = text(
     """
     WITH by_day AS (
-      SELECT instrument_id, (executed_at AT TIME ZONE 'UTC')::date AS day, sum(quantity) AS quantity
-      FROM trades WHERE portfolio_id = :id AND quantity IS NOT NULL GROUP BY 1, 2
-    ), held AS (
-      SELECT instrument_id, array_agg(day ORDER BY day) AS days, array_agg(quantity ORDER BY day) AS quantities
-      FROM by_day GROUP BY 1
-    ), wanted AS (
-      SELECT 'held' AS role, instrument_id, days, quantities FROM held
-      UNION ALL SELECT 'benchmark', :benchmark_id, '{}', '{}' WHERE :benchmark_id IS NOT NULL
-      UNION ALL SELECT 'beside', id, '{}', '{}' FROM instruments WHERE ticker = ANY(:beside)
+      SELECT portfolio_id, instrument_id, (executed_at AT TIME ZONE 'UTC')::date AS day, sum(quantity) AS quantity
+      FROM trades WHERE portfolio_id = ANY(:ids) AND quantity IS NOT NULL GROUP BY 1, 2, 3
     )
-    SELECT h.role, i.id, i.ticker, i.currency, i.status, i.status_reason, i.source, i.market_revision, i.labels,
-           i.remarks, h.days, h.quantities, last.close AS price, last.day AS price_day, s.days AS split_days, s.ratios
-    FROM wanted h
-    JOIN instruments i ON i.id = h.instrument_id
-    LEFT JOIN LATERAL (
-      SELECT close, day FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT 1) last ON true
-    LEFT JOIN LATERAL (
-      SELECT array_agg(day ORDER BY day) AS days, array_agg(ratio ORDER BY day) AS ratios
-      FROM splits WHERE instrument_id = i.id) s ON true
-    ORDER BY i.ticker
+    SELECT portfolio_id, instrument_id, array_agg(day ORDER BY day) AS days,
+           array_agg(quantity ORDER BY day) AS quantities
+    FROM by_day GROUP BY 1, 2
     """
 )
 
 
 def load(engine: Engine, portfolio_id: int) -> Loaded | None:
-    """Read a portfolio, its positions and their prices as of one instant; None if it is not behind (any more).
+    """Read a portfolio, its positions and their prices as of one instant; None if it is not behind (any more)."""
+    return next(iter(load_all(engine, [portfolio_id])), None)
+
+
+def load_all(engine: Engine, portfolio_ids: Collection[int], *, share: bool = False) -> list[Loaded]:
+    """Read those of these portfolios that are behind, with their positions and prices, as of one instant.
 
     REPEATABLE READ makes it one instant: the revision read first is exactly that of the trades and prices read
     after it, however many are booked meanwhile.
+
+    Args:
+        engine: Of the database.
+        portfolio_ids: Which.
+        share: Whether those that can be are to be measured on samples that they share.
     """
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        portfolio = connection.execute(_IF_BEHIND, {"id": portfolio_id}).mappings().one_or_none()
-        if portfolio is None:
-            return None
-        return _load(connection, portfolio)
+    with instant(engine) as connection:
+        portfolios = connection.execute(_BEHIND, {"ids": list(portfolio_ids)}).mappings().all()
+        if not portfolios:
+            return []
+        loaded = {each: one for each, (one, _) in _positions(connection, portfolios).items()}
+        loaded = _with_previous(connection, portfolios, loaded)
+        if share:
+            loaded = _shared(connection, loaded)
+        return _with_episodes(connection, loaded)
 
 
 def load_with(
@@ -107,40 +110,91 @@ def load_with(
         The portfolio, without its snapshot before and its episodes, and those of `tickers` that are known, with a
         quantity of zero; their histories are among the portfolio's.
     """
+    with instant(engine) as connection:
+        portfolios = connection.execute(text(_PORTFOLIOS), {"ids": [portfolio_id]}).mappings().all()
+        return next(iter(_positions(connection, portfolios, tickers).values()), None)
+
+
+@contextmanager
+def instant(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection all of whose statements see one instant."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        portfolio = connection.execute(text(_PORTFOLIO), {"id": portfolio_id}).mappings().one_or_none()
-        return None if portfolio is None else _positions(connection, portfolio, tickers)
+        yield connection
 
 
-def _load(connection: Connection, portfolio: RowMapping) -> Loaded:
-    loaded, _ = _positions(connection, portfolio)
-    loaded = replace(loaded, episodes=episodes.load(connection, loaded.histories))
-    previous = snapshot_before.of_row(portfolio)
-    if previous is None:
-        return loaded
-    loaded = replace(loaded, document=inputs.document(loaded))
-    known = snapshot_before.with_market(connection, previous, loaded.document, loaded.holdings, loaded.model)
-    return replace(loaded, previous=known)
+class _Book(NamedTuple):
+    """What a portfolio holds, in the prices' currencies."""
+
+    portfolio: RowMapping
+    #: Positions, what was asked for beside, and the benchmark, in this order.
+    everything: list[Holding]
+    held: int
+    cash: Mapping[str, Decimal]
 
 
 def _positions(
-    connection: Connection, portfolio: RowMapping, beside: Collection[str] = ()
-) -> tuple[Loaded, tuple[Holding, ...]]:
-    rows = connection.execute(
-        _HOLDINGS,
-        {"id": portfolio["id"], "benchmark_id": portfolio["benchmark_id"], "beside": list(beside)},
-    ).mappings()
-    everything = [(row["role"], _holding(row)) for row in rows]
-    cash = book.cash(connection, portfolio["id"]) if portfolio["cash_counts"] else {}
-    base_currency = portfolio["base_currency"]
-    converted, rates = book.in_base_currency(connection, [one for _, one in everything], cash, base_currency)
-    roles = [role for role, _ in everything]
-    by_role = [*zip(roles, converted, strict=False), *(("held", one) for one in converted[len(roles) :])]
-    holdings = tuple(h for role, h in by_role if role == "held" and h.quantity != 0)
-    benchmark = next((h for role, h in by_role if role == "benchmark"), None)
-    others = tuple(h for role, h in by_role if role == "beside")
-    volatility_model = model.of_column(portfolio["volatility_model"])
-    loaded = Loaded(
+    connection: Connection, portfolios: Sequence[RowMapping], beside: Collection[str] = ()
+) -> dict[int, tuple[Loaded, tuple[Holding, ...]]]:
+    """Return each portfolio, and with it what was asked for beside, by the portfolio's id."""
+    alike: dict[str, list[_Book]] = {}
+    for one in _books(connection, portfolios, beside):
+        alike.setdefault(one.portfolio["base_currency"], []).append(one)
+    found: dict[int, tuple[Loaded, tuple[Holding, ...]]] = {}
+    for base_currency, books in alike.items():
+        found.update(_in_currency(connection, books, base_currency))
+    return found
+
+
+def _books(connection: Connection, portfolios: Sequence[RowMapping], beside: Collection[str]) -> Iterator[_Book]:
+    ids = [one["id"] for one in portfolios]
+    lots: dict[int, list[RowMapping]] = {each: [] for each in ids}
+    for row in connection.execute(_LOTS, {"ids": ids}).mappings():
+        lots[row["portfolio_id"]].append(row)
+    benchmarks = {one["benchmark_id"] for one in portfolios if one["benchmark_id"] is not None}
+    wanted = benchmarks | {row["instrument_id"] for rows in lots.values() for row in rows}
+    known = instruments.load(connection, wanted, beside)
+    others = sorted((one.none for one in known.values() if one.none.ticker in beside), key=lambda one: one.ticker)
+    counting = [one["id"] for one in portfolios if one["cash_counts"]]
+    cash = book.cash(connection, counting) if counting else {}
+    for portfolio in portfolios:
+        held = []
+        for row in lots[portfolio["id"]]:
+            one, splits = known[row["instrument_id"]]
+            quantity = quantity_today(zip(row["days"], row["quantities"], strict=True), splits)
+            if quantity != 0:
+                held.append(one.with_quantity(quantity))
+        held.sort(key=lambda one: one.ticker)
+        benchmark = known.get(portfolio["benchmark_id"])
+        everything = [*held, *others, *([] if benchmark is None else [benchmark.none])]
+        yield _Book(portfolio, everything, len(held), cash.get(portfolio["id"], {}))
+
+
+def _in_currency(
+    connection: Connection, books: Sequence[_Book], base_currency: str
+) -> Iterator[tuple[int, tuple[Loaded, tuple[Holding, ...]]]]:
+    """Yield portfolios of one base currency, with their histories in it."""
+    rates = book.rates_of(connection, [(one.everything, one.cash) for one in books], base_currency)
+    converted = [book.in_base_currency(one.everything, one.cash, base_currency, rates) for one in books]
+    volatility_model = model.of_column(books[0].portfolio["volatility_model"])
+    histories = series.of_holdings(
+        connection,
+        {h.instrument_id: h for held in converted for h in held}.values(),
+        book.revisions_of(rates),
+        volatility_model,
+    )
+    for one, everything in zip(books, converted, strict=True):
+        priced, foreign_cash = everything[: len(one.everything)], everything[len(one.everything) :]
+        has_benchmark = one.portfolio["benchmark_id"] is not None
+        others = tuple(priced[one.held : len(priced) - has_benchmark])
+        loaded = _loaded(one, (*priced[: one.held], *foreign_cash), priced[-1] if has_benchmark else None)
+        known = {h.instrument_id: histories[h.instrument_id] for h in everything if h.instrument_id in histories}
+        yield loaded.portfolio_id, (replace(loaded, histories=known, model=volatility_model), others)
+
+
+def _loaded(one: _Book, holdings: tuple[Holding, ...], benchmark: Holding | None) -> Loaded:
+    """Return a portfolio without histories."""
+    portfolio, base_currency = one.portfolio, one.portfolio["base_currency"]
+    return Loaded(
         portfolio_id=portfolio["id"],
         revision=portfolio["revision"],
         market_revision=portfolio["market_revision"],
@@ -152,32 +206,58 @@ def _positions(
         confidence=portfolio["risk_confidence"],
         holdings=holdings,
         benchmark=benchmark,
-        histories=series.of_holdings(
-            connection,
-            (*holdings, *others, *filter(None, [benchmark])),
-            rates,
-            volatility_model,
-        ),
-        cash=cash.get(base_currency, Decimal(0)) if portfolio["cash_counts"] else None,
-        model=volatility_model,
+        histories={},
+        cash=one.cash.get(base_currency, Decimal(0)) if portfolio["cash_counts"] else None,
     )
-    return loaded, others
 
 
-def _holding(row: RowMapping) -> Holding:
-    lots = zip(row["days"], row["quantities"], strict=True)
-    splits = [SplitEvent(*split) for split in zip(row["split_days"] or (), row["ratios"] or (), strict=True)]
-    return Holding(
-        instrument_id=row["id"],
-        ticker=row["ticker"],
-        currency=row["currency"],
-        status=row["status"],
-        status_reason=row["status_reason"],
-        source=row["source"],
-        market_revision=row["market_revision"],
-        quantity=quantity_today(lots, splits),
-        price=row["price"],
-        price_day=row["price_day"],
-        labels=row["labels"],
-        held_back=tuple(one["message"] for one in row["remarks"] if one["code"] == "held_price"),
-    )
+def _with_previous(
+    connection: Connection, portfolios: Sequence[RowMapping], loaded: Mapping[int, Loaded]
+) -> dict[int, Loaded]:
+    """Return the portfolios with their snapshots before, and what is known today of the days of those."""
+    found = dict(loaded)
+    cases = {}
+    for row in portfolios:
+        one, previous = loaded[row["id"]], snapshot_before.of_row(row)
+        if previous is None:
+            continue
+        found[row["id"]] = one = replace(one, previous=previous, document=inputs.document(one))
+        if previous.inputs is not None and not snapshot_before.is_same_market(previous.inputs, one.document):
+            cases[row["id"]] = snapshot_before.Wanted(previous, one.holdings, one.model)
+    for each, market in snapshot_before.markets(connection, cases).items():
+        found[each] = replace(found[each], previous=replace(cases[each].previous, market=market))
+    return found
+
+
+def _with_episodes(connection: Connection, loaded: Mapping[int, Loaded]) -> list[Loaded]:
+    """Return the portfolios with their prices in the episodes, unless a shared sample has them."""
+    alike: dict[str, dict[int, series.History]] = {}
+    for one in loaded.values():
+        if one.shared is None:
+            alike.setdefault(one.base_currency, {}).update(one.histories)
+    known = {currency: episodes.load(connection, histories) for currency, histories in alike.items()}
+    return [
+        replace(one, episodes={each: known.get(one.base_currency, {}).get(each) for each in one.histories})
+        for one in loaded.values()
+    ]
+
+
+def _shared(connection: Connection, loaded: Mapping[int, Loaded]) -> dict[int, Loaded]:
+    """Return the portfolios, each with a sample that it shares if there is one with its instruments."""
+    wanted: dict[int, sharing.Wanted] = {}
+    for each, one in loaded.items():
+        benchmark = one.histories.get(one.benchmark.instrument_id) if one.benchmark else None
+        # Shrinkage rests on all instruments of a sample: it takes one of the portfolio's own.
+        if benchmark is not None and one.covariance == CovarianceEstimator.SAMPLE:
+            then = one.previous.as_of if one.previous else None
+            wanted[each] = sharing.Wanted(one.base_currency, benchmark, one.window, one.model, then)
+    sharing.prepare(connection, wanted.values())
+    return {
+        each: replace(one, shared=wanted[each].find(_valued(one))) if each in wanted else one
+        for each, one in loaded.items()
+    }
+
+
+def _valued(one: Loaded) -> list[series.History]:
+    """Return the histories that the portfolio's own sample would be made of."""
+    return [one.histories[h.instrument_id] for h in one.holdings if h.instrument_id in one.histories and is_valued(h)]

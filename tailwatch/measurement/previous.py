@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, RowMapping, text
@@ -82,52 +82,99 @@ def of_row(row: RowMapping) -> Previous | None:
     )
 
 
-def with_market(
-    connection: Connection,
-    previous: Previous,
-    current: Mapping[str, Any],
-    holdings: tuple[Holding, ...],
-    model: VolatilityModel,
-) -> Previous:
-    """Return it with its day as known today, if anything but positions and settings is not what it was.
+class Wanted(NamedTuple):
+    """A portfolio whose previous snapshot is to be explained: that, its positions today, and the model of today."""
+
+    previous: Previous
+    holdings: tuple[Holding, ...]
+    model: VolatilityModel
+
+
+def markets(connection: Connection, wanted: Mapping[int, Wanted]) -> dict[int, Market]:
+    """Return the days of previous snapshots as known today, by portfolio; none where nothing is known of it.
 
     Args:
-        connection: Sees the instant of `current`.
-        previous: Without market.
-        current: The inputs document of now.
-        holdings: Today's positions.
-        model: Today's.
+        connection: Sees the instant at which today's positions were read.
+        wanted: By portfolio. Every previous snapshot has its inputs.
     """
-    if previous.inputs is None or is_same_market(previous.inputs, current):
-        return previous
-    then, benchmark = inputs.holdings_of(previous.inputs)
-    everything = {one.instrument_id: one for one in (*then, *holdings, *filter(None, [benchmark]))}
-    ids = {*everything, *(one.rate_id for one in everything.values() if one.rate_id is not None)}
-    found = connection.execute(_THEN, {"ids": list(ids), "day": previous.as_of}).mappings()
+    by_day: dict[date | None, list[int]] = {}
+    for each, one in wanted.items():
+        by_day.setdefault(one.previous.as_of, []).append(each)
+    found: dict[int, Market] = {}
+    for day, portfolios in by_day.items():
+        found.update(_markets(connection, day, {each: wanted[each] for each in portfolios}))
+    return found
+
+
+class _Then(NamedTuple):
+    """The positions of a previous snapshot, its benchmark, and all of both and of today's."""
+
+    held: tuple[Holding, ...]
+    benchmark: Holding | None
+    everything: Mapping[int, Holding]
+
+
+def _markets(
+    connection: Connection, as_of: date | None, wanted: Mapping[int, Wanted]
+) -> Iterator[tuple[int, Market]]:
+    cases = {each: _then_of(one) for each, one in wanted.items()}
+    ids = {
+        instrument_id
+        for case in cases.values()
+        for one in case.everything.values()
+        for instrument_id in (one.instrument_id, one.rate_id)
+        if instrument_id is not None
+    }
+    found = connection.execute(_THEN, {"ids": list(ids), "day": as_of}).mappings()
     rows = {row["id"]: row for row in found}
-    days = [row["day"] for row in rows.values() if row["day"] is not None]
-    day = previous.as_of or max(days, default=None)
-    if day is None:
-        return previous
+    # Of portfolios in one base currency the histories are loaded together.
+    alike: dict[tuple[str, str], list[int]] = {}
+    for each, one in wanted.items():
+        alike.setdefault((one.previous.base_currency, one.model.digest), []).append(each)
+    for portfolios in alike.values():
+        everything = {one.instrument_id: one for each in portfolios for one in cases[each].everything.values()}
+        histories = _histories(connection, everything, rows, wanted[portfolios[0]].model)
+        for each in portfolios:
+            case, one = cases[each], wanted[each]
+            mine = [
+                rows[i]["day"] for h in case.everything.values() for i in (h.instrument_id, h.rate_id) if i in rows
+            ]
+            day = as_of or max(filter(None, mine), default=None)
+            if day is None:
+                continue
+            market = Market(
+                day=day,
+                previous=tuple(_then(h, rows, in_today_s_shares=False) for h in case.held),
+                current=tuple(_then(h, rows, in_today_s_shares=True) for h in one.holdings),
+                benchmark=case.benchmark,
+                histories={i: histories[i] for i in case.everything if i in histories},
+            )
+            yield each, market
+
+
+def _then_of(one: Wanted) -> _Then:
+    then, benchmark = inputs.holdings_of(one.previous.inputs or {})
+    return _Then(then, benchmark, {h.instrument_id: h for h in (*then, *one.holdings, *filter(None, [benchmark]))})
+
+
+def _histories(
+    connection: Connection,
+    everything: Mapping[int, Holding],
+    rows: Mapping[int, RowMapping],
+    model: VolatilityModel,
+) -> dict[int, series.History]:
     rates = {one.rate_id for one in everything.values()}
     with_history = [
         replace(one, price=ONE, market_revision=rows[each]["market_revision"] if each in rows else 0)
         for each, one in everything.items()
         if each < 0 or (each in rows and rows[each]["has_prices"])
     ]
-    market = Market(
-        day=day,
-        previous=tuple(_then(one, rows, in_today_s_shares=False) for one in then),
-        current=tuple(_then(one, rows, in_today_s_shares=True) for one in holdings),
-        benchmark=benchmark,
-        histories=series.of_holdings(
-            connection,
-            with_history,
-            {each: row["market_revision"] for each, row in rows.items() if each in rates and row["has_prices"]},
-            model,
-        ),
+    return series.of_holdings(
+        connection,
+        with_history,
+        {each: row["market_revision"] for each, row in rows.items() if each in rates and row["has_prices"]},
+        model,
     )
-    return replace(previous, market=market)
 
 
 def is_same_market(previous: Mapping[str, Any], current: Mapping[str, Any]) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -21,13 +20,15 @@ from tailwatch.risk import (
     CovarianceEstimator,
     Method,
     RiskInputs,
+    RiskReport,
     RiskSettings,
     Status,
     UnmodelledPosition,
-    measure,
     to_json_dict,
 )
 from tailwatch.risk.explain import NO_RISK, Standing
+from tailwatch.risk.report import measure_all
+from tailwatch.risk.results import members
 
 
 def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
@@ -37,13 +38,40 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
         loaded: The portfolio at one instant.
         now: When this is, for `computed_at`, and as the as-of day of a portfolio without any price.
     """
-    values = market_values(loaded)
-    risk_inputs = risk_inputs_of(loaded, values, now.date())
-    report = measure(risk_inputs)
+    return make_all([loaded], now)[0]
+
+
+def make_all(everything: Sequence[Loaded], now: datetime) -> list[dict[str, Any]]:
+    """Measure portfolios, those that are alike in one go; return the columns of each one's row, as `make` does."""
+    values = [market_values(loaded) for loaded in everything]
+    given = [risk_inputs_of(loaded, one, now.date()) for loaded, one in zip(everything, values, strict=True)]
+    measured = [_Measured(*one) for one in zip(everything, values, given, measure_all(given), strict=True)]
+    stresses = stressing.answers([(one.loaded, one.inputs, one.report) for one in measured])
+    explained = explaining.answers(
+        [(one.loaded, one.standing, one.inputs.sample, one.inputs.settings) for one in measured], now
+    )
+    return [_row(one, stress, why, now) for one, stress, why in zip(measured, stresses, explained, strict=True)]
+
+
+class _Measured(NamedTuple):
+    """A portfolio, the exact values of its positions, and its measurement."""
+
+    loaded: Loaded
+    values: dict[str, Decimal]
+    inputs: RiskInputs
+    report: RiskReport
+
+    @property
+    def standing(self) -> Standing:
+        report = self.report
+        return Standing(report.nav, report.amounts if self.values else NO_RISK, report.fractions)
+
+
+def _row(one: _Measured, stress: bytes | None, explained: bytes, now: datetime) -> dict[str, Any]:
+    loaded, values, report = one.loaded, one.values, one.report
     cash = loaded.cash or Decimal(0)
     nav = sum(values.values(), cash)
     gross = sum(map(abs, values.values()), Decimal(0))
-    headline = asdict(report.fractions)
     document = inputs.canonical(loaded.document or inputs.document(loaded))
     columns: dict[str, Any] = {
         "portfolio_id": loaded.portfolio_id,
@@ -56,7 +84,7 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
         "base_currency": loaded.base_currency,
         "nav": nav,
         "gross": gross,
-        **headline,
+        **members(report.fractions),
         "inputs_hash": hashlib.sha256(document).hexdigest(),
     }
     body = to_json_dict(report)
@@ -69,13 +97,12 @@ def make(loaded: Loaded, now: datetime) -> dict[str, Any]:
     ]
     # The exact figures and identities take the place of the report's floats.
     body |= columns | {"nav": plain(nav), "gross": plain(gross), "cash": plain(cash)}
-    standing = Standing(report.nav, report.amounts if values else NO_RISK, report.fractions)
     return columns | {
         "positions": len(loaded.holdings),
-        "pending_positions": sum(position.status is Status.PENDING for position in risk_inputs.unmodelled),
+        "pending_positions": sum(position.status is Status.PENDING for position in one.inputs.unmodelled),
         "inputs": document,
-        "stress": None if loaded.episodes is None else stressing.answer(loaded, risk_inputs, report),
-        "explain": explaining.answer(loaded, standing, risk_inputs.sample, risk_inputs.settings, now),
+        "stress": stress,
+        "explain": explained,
         "body": orjson.dumps(body, option=orjson.OPT_UTC_Z),
     }
 
@@ -101,7 +128,8 @@ def risk_inputs_of(loaded: Loaded, values: Mapping[str, Decimal], today: date) -
     """
     held = [h.instrument_id for h in loaded.holdings if h.ticker in values]
     return RiskInputs(
-        sample=series.aligned(
+        sample=loaded.shared
+        or series.aligned(
             [loaded.histories[each] for each in held if each in loaded.histories],
             loaded.histories.get(loaded.benchmark.instrument_id) if loaded.benchmark else None,
             loaded.window,

@@ -138,9 +138,14 @@ def _priced(series: PriceSeries) -> _Priced:
     return _Priced(series.ticker, series.dates[usable], series.closes[usable], ranges)
 
 
+def history_sessions(window: int) -> int:
+    """Return how many of the newest sessions a sample depends on at most."""
+    return max(window, HISTORY_DAYS) + 1 + CARRY_LIMIT
+
+
 def _sessions(dates: list[Days], market: _Priced | None, window: int) -> Days:
     """Return the sessions of the history, its first price included, and those before that a price may come from."""
-    most = max(window, HISTORY_DAYS) + 1 + CARRY_LIMIT
+    most = history_sessions(window)
     needed = window + 1 + CARRY_LIMIT
     # The newest k sessions of a union lie within the newest k of each member.
     newest = [one[-most:] for one in dates]

@@ -28,6 +28,7 @@ from tests.integration.test_migrations import FILL_THEN
 from tests.support import tables
 from tests.support.servers import Servers
 from tests.support.waiting import wait_until
+from tests.support.work import save
 from worker.tasks import prices, risk
 
 pytestmark = pytest.mark.usefixtures("worker_process")
@@ -85,7 +86,7 @@ def test_every_row_comes_back(engine: Engine, portfolio_id: int, backup: bytes, 
     tables.book(empty_engine, portfolio_id)
     with empty_engine.connect() as connection:
         assert connection.scalar(text("SELECT max(id) FROM trades")) == last + 1
-        assert refresh.is_behind(connection, portfolio_id)
+        assert refresh.behind(connection, [portfolio_id])
 
 
 def test_it_is_one_instant_while_trades_are_booked(engine: Engine, portfolio_id: int, empty_engine: Engine) -> None:
@@ -222,7 +223,7 @@ def test_a_worker_in_the_middle_of_something_stores_nothing(engine: Engine, port
         with pytest.raises(OperationalError):
             held.execute(text("SELECT 1"))
     # Even over a connection that was made after the restore.
-    assert refresh.save(worker, stale) is None
+    assert save(worker, stale) is None
     worker.dispose()
     # It would have been stored if nothing had been restored.
     values = {"revision": found["revision"], "market_revision": found["market_revision"], "id": portfolio_id}
@@ -234,7 +235,7 @@ def test_a_worker_in_the_middle_of_something_stores_nothing(engine: Engine, port
             ),
             values,
         )
-    assert refresh.save(engine, stale) is not None
+    assert save(engine, stale) is not None
 
 
 def test_access_that_was_taken_away_stays_away(engine: Engine, portfolio_id: int, backup: bytes) -> None:

@@ -148,7 +148,7 @@ def test_cash_is_what_the_entries_say(ada: Caller, engine: Engine) -> None:
     then = datetime(2022, 7, 1, tzinfo=UTC)
     entries = [Entry(**(one | {"type": EntryType(one["type"])}), currency="USD", executed_at=then) for one in members]
     with engine.connect() as connection:
-        assert book.cash(connection, portfolio_id) == {"USD": sum(one.cash for one in entries)}
+        assert book.cash(connection, [portfolio_id])[portfolio_id] == {"USD": sum(one.cash for one in entries)}
 
 
 def test_without_a_rate_a_position_is_left_out_and_says_so(ada: Caller, engine: Engine) -> None:

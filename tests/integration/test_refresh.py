@@ -17,6 +17,7 @@ from tailwatch.db.models import Instrument, Portfolio, Trade, User
 from tailwatch.db.session import transaction
 from tailwatch.market.instruments import ensure_instruments
 from tests.support.waiting import wait_until
+from tests.support.work import save
 
 HEADLINE = [f"{kind}_{level}_1d" for kind in ("var", "es") for level in (95, 975, 99)] + ["annualized_volatility"]
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -102,7 +103,7 @@ def test_a_change_is_woken_once_until_it_is_done(engine: Engine, portfolio: Port
     revision = change(engine, portfolio)
     assert sweep(engine).interactive == [portfolio.id]
     assert sweep(engine).interactive == []
-    assert refresh.save(engine, snapshot(portfolio, revision)) is not None
+    assert save(engine, snapshot(portfolio, revision)) is not None
     assert sweep(engine, NOW + timedelta(hours=1)).interactive == []
     change(engine, portfolio)
     assert sweep(engine).interactive == [portfolio.id]
@@ -123,11 +124,11 @@ def test_a_change_while_one_is_under_way_is_woken_when_the_first_is_done(
     sweep(engine)
     second = change(engine, portfolio)
     assert sweep(engine).interactive == []
-    saved = refresh.save(engine, snapshot(portfolio, first))
+    saved = save(engine, snapshot(portfolio, first))
     assert saved is not None
     assert saved.still_behind
     assert sweep(engine).interactive == [portfolio.id]
-    saved = refresh.save(engine, snapshot(portfolio, second))
+    saved = save(engine, snapshot(portfolio, second))
     assert saved is not None
     assert not saved.still_behind
 
@@ -145,12 +146,12 @@ def test_since_when_it_is_behind(engine: Engine, portfolio: Portfolio) -> None:
     second = change(engine, portfolio)
     # The one that waits longest counts.
     assert since() == begun
-    refresh.save(engine, snapshot(portfolio, first))
+    save(engine, snapshot(portfolio, first))
     # What is left came after what was computed was read.
     left = since()
     assert left is not None
     assert left > begun
-    refresh.save(engine, snapshot(portfolio, second))
+    save(engine, snapshot(portfolio, second))
     assert since() is None
 
 
@@ -182,7 +183,7 @@ def test_a_change_that_commits_while_a_result_is_being_kept_is_seen(engine: Engi
     first = change(engine, portfolio)
     with ThreadPoolExecutor(1) as pool, transaction(engine) as session:
         refresh.raise_revision(session, portfolio.id, "trade")
-        saving = pool.submit(refresh.save, engine, snapshot(portfolio, first))
+        saving = pool.submit(save, engine, snapshot(portfolio, first))
         wait_until(lambda: waiting_for_locks(engine), "the save waits for the trade")
         session.commit()
         saved = saving.result(timeout=10)
@@ -198,10 +199,10 @@ def waiting_for_locks(engine: Engine) -> int:
 
 def test_an_older_or_repeated_result_is_never_kept(engine: Engine, portfolio: Portfolio) -> None:
     first, second = change(engine, portfolio), change(engine, portfolio)
-    kept = refresh.save(engine, snapshot(portfolio, second))
+    kept = save(engine, snapshot(portfolio, second))
     assert kept is not None
-    assert refresh.save(engine, snapshot(portfolio, first)) is None
-    assert refresh.save(engine, snapshot(portfolio, second)) is None
+    assert save(engine, snapshot(portfolio, first)) is None
+    assert save(engine, snapshot(portfolio, second)) is None
     assert newest(engine, portfolio).snapshot_id == kept.snapshot_id
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM risk_snapshots")) == 1
@@ -211,13 +212,13 @@ def test_a_result_for_a_deleted_portfolio_is_dropped(engine: Engine, portfolio: 
     revision = change(engine, portfolio)
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM portfolios"))
-    assert refresh.save(engine, snapshot(portfolio, revision)) is None
+    assert save(engine, snapshot(portfolio, revision)) is None
 
 
 def test_the_snapshot_and_its_revision_come_together_or_not_at_all(engine: Engine, portfolio: Portfolio) -> None:
     revision = change(engine, portfolio)
     with pytest.raises(Exception, match="ck_risk_snapshots_duration_ms"):
-        refresh.save(engine, snapshot(portfolio, revision, duration_ms=-1.0))
+        save(engine, snapshot(portfolio, revision, duration_ms=-1.0))
     assert newest(engine, portfolio).state == "stale"
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM risk_snapshots")) == 0
@@ -226,7 +227,7 @@ def test_the_snapshot_and_its_revision_come_together_or_not_at_all(engine: Engin
 
 def test_a_failure_is_kept_with_its_reason_and_tried_again_with_backoff(engine: Engine, portfolio: Portfolio) -> None:
     good = change(engine, portfolio)
-    refresh.save(engine, snapshot(portfolio, good))
+    save(engine, snapshot(portfolio, good))
     bad = change(engine, portfolio)
     sweep(engine)
     refresh.record_failure(engine, portfolio.id, bad, "it rains", NOW)
@@ -240,7 +241,7 @@ def test_a_failure_is_kept_with_its_reason_and_tried_again_with_backoff(engine: 
     assert sweep(engine, NOW + timedelta(seconds=9)).interactive == []
     again = change(engine, portfolio)
     assert sweep(engine, NOW).interactive == [portfolio.id], "a new change does not wait for the backoff"
-    refresh.save(engine, snapshot(portfolio, again))
+    save(engine, snapshot(portfolio, again))
     assert newest(engine, portfolio).failure is None
 
 
@@ -252,9 +253,9 @@ def test_backoff_doubles_up_to_ten_minutes() -> None:
 def test_only_one_worker_holds_a_portfolio_and_the_claim_dies_with_its_connection(
     engine: Engine, portfolio: Portfolio
 ) -> None:
-    with refresh.claim(engine, portfolio.id) as first:
+    with refresh.claim(engine, [portfolio.id]) as first:
         assert first
-        with refresh.claim(engine, portfolio.id) as second:
+        with refresh.claim(engine, [portfolio.id]) as second:
             assert not second
         with engine.connect() as connection:
             gone = connection.execute(
@@ -264,7 +265,7 @@ def test_only_one_worker_holds_a_portfolio_and_the_claim_dies_with_its_connectio
                 )
             )
             assert gone.scalars().all() == [True]
-        with refresh.claim(engine, portfolio.id) as third:
+        with refresh.claim(engine, [portfolio.id]) as third:
             assert third
 
 
@@ -273,7 +274,7 @@ def test_recompute_pressed_twice_is_one_revision(engine: Engine, portfolio: Port
         first = refresh.request_recompute(session, portfolio.id)
     with transaction(engine) as session:
         assert refresh.request_recompute(session, portfolio.id) == first
-    refresh.save(engine, snapshot(portfolio, first))
+    save(engine, snapshot(portfolio, first))
     with transaction(engine) as session:
         assert refresh.request_recompute(session, portfolio.id) == first + 1
 
@@ -349,11 +350,11 @@ def test_the_states_a_reader_sees(engine: Engine, portfolio: Portfolio) -> None:
     sweep(engine)
     assert newest(engine, portfolio).state == "computing"
     assert newest(engine, portfolio).progress == {"stage": "risk", "fraction": 0.0}
-    refresh.save(engine, snapshot(portfolio, revision, positions=4, pending_positions=1))
+    save(engine, snapshot(portfolio, revision, positions=4, pending_positions=1))
     waiting = newest(engine, portfolio)
     assert (waiting.state, waiting.progress) == ("computing", {"stage": "prices", "fraction": 0.75})
     revision = change(engine, portfolio)
-    refresh.save(engine, snapshot(portfolio, revision))
+    save(engine, snapshot(portfolio, revision))
     fresh = newest(engine, portfolio)
     assert (fresh.state, fresh.progress) == ("fresh", None)
     assert fresh.etag != waiting.etag

@@ -184,7 +184,7 @@ def test_a_failed_computation_is_kept_with_its_reason(
     def broken(*_: Any) -> None:
         raise FloatingPointError("the matrix is cursed")
 
-    monkeypatch.setattr("tailwatch.measurement.snapshot.make", broken)
+    monkeypatch.setattr("tailwatch.measurement.snapshot.make_all", broken)
     risk.refresh_risk(sweep(engine).portfolios)
     with engine.connect() as connection:
         reason = connection.scalar(text("SELECT failure_reason FROM portfolios WHERE id = :id"), {"id": demo_id})

@@ -49,6 +49,11 @@ def book(engine: Engine, portfolio_id: int, ticker: str, quantity: str) -> int:
         return refresh.raise_revision(session, portfolio_id, "trade")
 
 
+def save(engine: Engine, snapshot: dict[str, Any]) -> refresh.Saved | None:
+    """Store one snapshot as the worker does."""
+    return refresh.save(engine, [snapshot]).get(snapshot["portfolio_id"])
+
+
 def newest(engine: Engine, portfolio_id: int, column: str = "body") -> dict[str, Any]:
     """Return a JSON column of the newest snapshot."""
     with engine.connect() as connection:

@@ -19,11 +19,11 @@ from werkzeug.test import TestResponse
 from api import edge_cache
 from api.database import Prepared
 from api.live import deliver
-from tailwatch import refresh
 from tailwatch.accounts import Credential
 from tests.integration.api.support import Browser, Caller, forget_settings
 from tests.integration.test_refresh import HEADLINE
 from tests.support.waiting import wait_until
+from tests.support.work import save
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def portfolio_id(folder: Path, ada: Caller, engine: Engine) -> int:
 
 
 def become_fresh(engine: Engine, portfolio_id: int, revision: int) -> None:
-    saved = refresh.save(
+    saved = save(
         engine,
         {
             "portfolio_id": portfolio_id,
