@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Final
 
@@ -78,16 +77,16 @@ def in_base_currency(
             converted.append(_at_rate(one, unit, known.get(currency)))
         else:
             # One in pence of the portfolio's own pounds needs no rate either.
-            converted.append(one if unit == 1 else replace(one, rate=unit))
+            converted.append(one if unit == 1 else one.but(rate=unit))
     foreign = sorted(currency for currency, amount in money.items() if amount and currency != base_currency)
     return [*converted, *(_cash_holding(each, money[each], known.get(each)) for each in foreign)]
 
 
 def _at_rate(holding: Holding, unit: Decimal, rate: rates.NewestRate | None) -> Holding:
     if rate is None or rate.rate is None:
-        return replace(holding, rate=None, rate_id=rate.instrument_id if rate else None)
+        return holding.but(rate=None, rate_id=rate.instrument_id if rate else None)
     with localcontext(prec=PRECISION):
-        return replace(holding, rate=unit * rate.rate, rate_day=rate.day, rate_id=rate.instrument_id)
+        return holding.but(rate=unit * rate.rate, rate_day=rate.day, rate_id=rate.instrument_id)
 
 
 def _cash_holding(currency: str, amount: Decimal, rate: rates.NewestRate | None) -> Holding:

@@ -162,7 +162,7 @@ def _books(connection: Connection, portfolios: Sequence[RowMapping], beside: Col
             one, splits = known[row["instrument_id"]]
             quantity = quantity_today(zip(row["days"], row["quantities"], strict=True), splits)
             if quantity != 0:
-                held.append(one.with_quantity(quantity))
+                held.append(one.but(quantity=quantity))
         held.sort(key=lambda one: one.ticker)
         benchmark = known.get(portfolio["benchmark_id"])
         everything = [*held, *others, *([] if benchmark is None else [benchmark.none])]

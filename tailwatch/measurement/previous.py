@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -165,7 +165,7 @@ def _histories(
 ) -> dict[int, series.History]:
     rates = {one.rate_id for one in everything.values()}
     with_history = [
-        replace(one, price=ONE, market_revision=rows[each]["market_revision"] if each in rows else 0)
+        one.but(price=ONE, market_revision=rows[each]["market_revision"] if each in rows else 0)
         for each, one in everything.items()
         if each < 0 or (each in rows and rows[each]["has_prices"])
     ]
@@ -234,16 +234,15 @@ def _then(holding: Holding, rows: Mapping[int, RowMapping], *, in_today_s_shares
         rate = None if close is None else close * major(holding.currency or "")[1]
         rate_day = None if then is None else then["day"]
     if holding.instrument_id < 0:
-        return replace(holding, rate=rate, rate_day=rate_day, price_day=rate_day)
+        return holding.but(rate=rate, rate_day=rate_day, price_day=rate_day)
     row = rows.get(holding.instrument_id)
     if row is None:
-        return replace(holding, price=None, price_day=None)
+        return holding.but(price=None, price_day=None)
     quantity = holding.quantity
     if not in_today_s_shares and holding.price_day is not None:
         splits = [SplitEvent(*one) for one in zip(row["split_days"] or (), row["ratios"] or (), strict=True)]
         quantity = split_adjusted(quantity, holding.price_day, splits)
-    return replace(
-        holding,
+    return holding.but(
         quantity=quantity,
         price=row["close"],
         price_day=row["day"],

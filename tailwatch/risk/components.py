@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tailwatch.risk.arrays import Matrix, Vector
+from tailwatch.risk.arrays import Matrix, Vector, row_by_row
 from tailwatch.risk.tail import Worst
 
 
@@ -34,8 +34,8 @@ def value_at_risk_weights(worst: Worst, quantile: Vector, neighbourhood: Vector)
         quantile: (depth,) weights of the VaR.
         neighbourhood: (depth,) weights around it.
     """
-    figures = worst.outcomes @ quantile
-    means = worst.outcomes @ neighbourhood
+    figures = row_by_row(worst.outcomes, quantile)
+    means = row_by_row(worst.outcomes, neighbourhood)
     usable = (means * figures > 0) & (np.abs(figures) < 2 * np.abs(means)) & (np.abs(means) < 2 * np.abs(figures))
     scales = np.divide(figures, means, out=np.ones_like(means), where=usable)
     return np.where(usable[:, None], scales[:, None] * neighbourhood, quantile)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from tailwatch.risk.arrays import Flags, Matrix, Values, Vector
+from tailwatch.risk.arrays import Flags, Matrix, Values, Vector, row_by_row
 
 #: Decay of the exponentially weighted moments of daily data (RiskMetrics Technical Document, 1996).
 EWMA_LAMBDA: Final = 0.94
@@ -61,7 +61,7 @@ def sample_variances(returns: Matrix) -> Vector:
 
 def ewma_variances(returns: Matrix, decay: float = EWMA_LAMBDA) -> Vector:
     """Return the (M,) exponentially weighted variances: the diagonal of `ewma_covariance`."""
-    variances: Vector = ewma_weights(len(returns), decay) @ (returns * returns)
+    variances: Vector = row_by_row((returns * returns).T, ewma_weights(len(returns), decay))
     return variances
 
 

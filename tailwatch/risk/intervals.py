@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from tailwatch.risk.arrays import Matrix, Values, Vector
+from tailwatch.risk.arrays import Matrix, Values, Vector, row_by_row
 from tailwatch.risk.covariance import ewma_weights
 from tailwatch.risk.methods import STUDENT_T_FREEDOM
 from tailwatch.risk.results import Interval
@@ -46,9 +46,9 @@ def simulated(pnl: Matrix) -> tuple[Values, Values]:
     losses = -np.sort(np.partition(pnl, depth - 1, axis=1)[:, :depth], axis=1)
     tail = losses[:, : weights.depth]
     figures = (
-        tail @ weights.value_at_risk.T,
-        tail @ weights.expected_shortfall.T,
-        tail**2 @ weights.expected_shortfall.T,
+        row_by_row(tail, weights.value_at_risk.T),
+        row_by_row(tail, weights.expected_shortfall.T),
+        row_by_row(tail**2, weights.expected_shortfall.T),
     )
     of_var, of_es = np.full((2, len(pnl), len(CONFIDENCES), 2), np.nan)
     for level, confidence in enumerate(CONFIDENCES):

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from tailwatch.risk import components, tail
-from tailwatch.risk.arrays import Flags, Matrix, Vector
+from tailwatch.risk.arrays import Flags, Matrix, Vector, row_by_row
 from tailwatch.risk.covariance import NO_MOVEMENT, ewma_weights
 from tailwatch.risk.types import CONFIDENCES, Method, Sample
 
@@ -68,7 +68,7 @@ class Outcomes:
     @cached_property
     def ewma_volatility(self) -> Vector:
         """(P,) daily EWMA standard deviation, mean zero: √(v'Σv) for the EWMA covariance Σ."""
-        variances: Vector = (self.pnl * self.pnl) @ ewma_weights(self.days)
+        variances: Vector = row_by_row(self.pnl * self.pnl, ewma_weights(self.days))
         return np.sqrt(variances)
 
     @cached_property
@@ -204,8 +204,8 @@ class Simulated:
         weights = outcomes.weights
         return Figures(
             outcomes.sample_volatility,
-            losses @ weights.value_at_risk.T,
-            losses @ weights.expected_shortfall.T,
+            row_by_row(losses, weights.value_at_risk.T),
+            row_by_row(losses, weights.expected_shortfall.T),
         )
 
     def gradients(self, outcomes: Outcomes, var_level: float, es_level: float) -> Gradients:

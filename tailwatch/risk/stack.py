@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from tailwatch.risk.arrays import Flags, Indices, Matrix, Values, Vector
+from tailwatch.risk.arrays import Flags, Indices, Matrix, Values, Vector, row_by_row
 from tailwatch.risk.covariance import NO_MOVEMENT
 from tailwatch.risk.decomposition import effective_bets
 from tailwatch.risk.drawdown import DeepestFall, deepest_fall
@@ -154,7 +154,7 @@ def measure_stack(stack: Stack) -> StackFigures:
         component_es=marginal_es * values,
         marginal_var=marginal_var,
         betas=None if sample.betas is None else sample.betas[stack.columns],
-        beta=None if sample.beta_weights is None else window.pnl @ sample.beta_weights,
+        beta=None if sample.beta_weights is None else row_by_row(window.pnl, sample.beta_weights),
         fall=fall,
         has_path=has_path,
         correlation=correlations(deviations[:, :CORRELATION_POSITIONS]),

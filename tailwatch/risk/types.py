@@ -15,7 +15,7 @@ import numpy as np
 
 from tailwatch.errors import InvalidExposureError, InvalidPriceSeriesError, InvalidRiskSettingsError
 from tailwatch.risk import covariance, drawdown
-from tailwatch.risk.arrays import Days, Flags, Matrix, Vector
+from tailwatch.risk.arrays import Days, Flags, Matrix, Vector, row_by_row
 from tailwatch.risk.coefficients import default_model
 from tailwatch.risk.scenarios import Scenarios, scenarios_of
 from tailwatch.risk.shrinkage import Shrinkage, ledoit_wolf
@@ -241,7 +241,7 @@ class Sample:
     @cached_property
     def betas(self) -> Vector | None:
         """(M,) betas of the instruments; None where `beta_weights` is."""
-        return None if self.beta_weights is None else self.beta_weights @ self.returns
+        return None if self.beta_weights is None else row_by_row(self.returns.T, self.beta_weights)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ SQUARE_SPANS: Final = (1, 5, 22, 66, 250, 750)
 DOWNSIDE_SPANS: Final = (1, 8)
 #: The long average that the market term is scaled by.
 LONG_SPAN: Final = 750
+_SPANS: Final = (*SQUARE_SPANS, *DOWNSIDE_SPANS)
+_LONG: Final = SQUARE_SPANS.index(LONG_SPAN)
 #: Decay of the plain exponential average that stands in where history is too short for the model.
 FALLBACK_DECAY: Final = 0.94
 
@@ -111,15 +113,17 @@ def features(returns: Matrix, market: Vector, ranges: Matrix | None = None) -> l
         ranges: (T, M) of `range_variances`, NaN where not known; None: squared returns alone.
     """
     squares = returns * returns if ranges is None else measures(returns, ranges)
-    falls = np.where(returns < 0, squares, 0.0)
-    market_squares = market[:, None] ** 2
-    market_falls = np.where(market[:, None] < 0, market_squares, 0.0)
-    terms = [exponential_averages(squares, span) for span in SQUARE_SPANS]
-    terms += [exponential_averages(falls, span) for span in DOWNSIDE_SPANS]
-    own = terms[SQUARE_SPANS.index(LONG_SPAN)]
-    whole = exponential_averages(market_squares, LONG_SPAN)
-    for span in DOWNSIDE_SPANS:
-        part = exponential_averages(market_falls, span)
+    # The market stands beside the instruments, and all averages are taken in one go.
+    both = np.column_stack([squares, market**2])
+    falling = np.column_stack([returns < 0, market < 0])
+    values = np.empty((len(both), len(_SPANS), both.shape[1]))
+    values[:, : len(SQUARE_SPANS)] = both[:, None]
+    values[:, len(SQUARE_SPANS) :] = np.where(falling, both, 0.0)[:, None]
+    averages = exponential_averages(values, np.array(_SPANS, dtype=np.float64)[:, None])
+    terms = [averages[:, row, :-1] for row in range(len(_SPANS))]
+    own, whole = averages[:, _LONG, :-1], averages[:, _LONG, -1:]
+    for row in range(len(SQUARE_SPANS), len(_SPANS)):
+        part = averages[:, row, -1:]
         # A market that never moved has no falls either.
         terms.append(own * np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
     return terms

@@ -49,21 +49,20 @@ def store(
         session.execute(
             text(
                 "INSERT INTO prices (instrument_id, day, open, high, low, close, adjusted_close, source, fetched_at) "
-                "VALUES (:id, :day, :open, :high, :low, :close, :close, 'made up', :now) "
-                "ON CONFLICT (instrument_id, day) DO UPDATE SET close = :close, adjusted_close = :close"
+                "SELECT :id, day, CASE WHEN width IS NOT NULL THEN close END, close + width, close - width, close, close, "
+                "'made up', :now "
+                "FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:widths AS numeric[])) "
+                "AS bar (day, close, width) "
+                "ON CONFLICT (instrument_id, day) DO UPDATE "
+                "SET close = excluded.close, adjusted_close = excluded.adjusted_close"
             ),
-            [
-                {
-                    "id": instrument.id,
-                    "day": day,
-                    "open": None if width is None else close,
-                    "high": None if width is None else close + width,
-                    "low": None if width is None else close - width,
-                    "close": close,
-                    "now": datetime.now(UTC),
-                }
-                for day, close, width in zip(days, closes, widths or [None] * len(days), strict=True)
-            ],
+            {
+                "id": instrument.id,
+                "now": datetime.now(UTC),
+                "days": list(days),
+                "closes": list(closes),
+                "widths": list(widths or [None] * len(days)),
+            },
         )
         refresh.raise_market_revision(session, [instrument.id])
         return instrument.id
