@@ -1,6 +1,6 @@
 """A night of risk: portfolios whose prices all moved, through the task that the nightly queue runs.
 
-    ./run bench nightly [--portfolios 2000] [--names 500] [--processes 2]    # prints a table, then JSON
+    ./run bench nightly [--portfolios 4000] [--names 500] [--processes 2]    # prints a table, then JSON
 
 A PostgreSQL of its own (without fsync), `names` synthetic instruments and a benchmark with ten years of daily prices,
 and portfolios that hold 5 (a fifth of them), 20 (most) or 100 (a fiftieth) of them. All have a snapshot; then every
@@ -31,8 +31,10 @@ from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
 from scheduler.dispatcher import NIGHTLY_CHUNK
+from tailwatch import logs
 from tailwatch.db import migrate
 from tailwatch.db.session import get_engine, sqlalchemy_url
+from tailwatch.settings import get_settings
 from tests.support.servers import start_servers
 from worker.tasks import risk
 
@@ -141,7 +143,9 @@ def database(names: int, portfolios: int) -> Iterator[Engine]:
     """Yield a filled database of its own, which the settings name, too."""
     with start_servers() as servers:
         url = servers.create_database("bench")
-        os.environ |= {"DATABASE_URL": url, "REDIS_URL": servers.redis_url}
+        os.environ |= {"DATABASE_URL": url, "REDIS_URL": servers.redis_url, "LOG_LEVEL": "WARNING"}
+        get_settings.cache_clear()
+        logs.configure("worker")
         engine = create_engine(sqlalchemy_url(url))
         migrate.upgrade(engine)
         fill(engine, names, portfolios)
@@ -162,10 +166,12 @@ def work(messages: list[list[int]]) -> float:
 
 
 def night(engine: Engine, ids: list[int], processes: int) -> tuple[float, float]:
-    """Work off everything in so many processes; return seconds and the largest peak memory of one."""
+    """Work off everything in so many processes; return seconds and the largest peak memory of one.
+
+    A process is replaced after each message, as a background worker's is that has taken much memory.
+    """
     messages = in_messages(ids)
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        pool.map(work, [[] for _ in range(processes)], chunksize=1)  # started, and everything imported
+    with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
         begun = time.perf_counter()
         memory = pool.map(work, [[one] for one in messages], chunksize=1)
         seconds = time.perf_counter() - begun
@@ -234,7 +240,7 @@ def floor(engine: Engine, names: int) -> tuple[float, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--portfolios", type=int, default=2000)
+    parser.add_argument("--portfolios", type=int, default=4000)
     parser.add_argument("--names", type=int, default=500)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
@@ -251,7 +257,7 @@ def main() -> None:
             elapsed, memory[label] = night(engine, ids, processes)
             seconds[label] = elapsed / len(ids)
         new_bars(engine, next(days))
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
+        with multiprocessing.get_context("fork").Pool(1) as pool:
             seconds["one by one, 1 process"], memory["one by one, 1 process"] = pool.apply(alone, (ids[:ONE_BY_ONE],))
         computing, storing = floor(engine, arguments.names)
         seconds["floor: products and partition"], seconds["floor: bare COPY"] = computing, storing

@@ -27,8 +27,10 @@ from tailwatch.backtests import jobs
 from tailwatch.queue import FETCH_PRICES, INTERACTIVE, NIGHTLY, PRICES, REFRESH_RISK, RUN_BACKTEST
 
 SWEEP_SECONDS: Final = 1.0
-#: Portfolios or instruments that one message names; one that somebody waits for has a message of its own.
-NIGHTLY_CHUNK: Final = 200
+#: Portfolios that one message names, some seconds of work. A background process that has done it is replaced for its
+#: memory, and the next one reads all price histories again: the more portfolios share that, the better.
+NIGHTLY_CHUNK: Final = 1000
+#: Instruments that one message names. A portfolio that somebody waits for has a message of its own.
 FETCH_CHUNK: Final = 50
 
 log = structlog.get_logger(__name__)

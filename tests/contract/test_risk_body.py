@@ -80,7 +80,7 @@ def test_a_computed_portfolio(ada: Caller, engine: Engine, validator: Any) -> No
         ada.trade(portfolio_id, ticker=ticker, quantity=quantity)
     for seed, (ticker, sessions) in enumerate((("AAA", 600), ("BBB", 600), ("NEW", 100), ("MKT", 600)), start=1):
         store_history(engine, ticker, seed, sessions)
-    bring_up_to_date(engine, portfolio_id)
+    bring_up_to_date(engine, [portfolio_id])
     risk = served(ada, portfolio_id)
     validator.validate(risk)
     assert risk["revision"] == risk["wanted_revision"] == 4
@@ -93,7 +93,7 @@ def test_a_snapshot_of_before_the_risk_engine_is_still_served(ada: Caller, engin
     portfolio_id = ada.portfolio()
     ada.trade(portfolio_id, ticker="AAA")
     store_history(engine, "AAA", 1, 600)
-    bring_up_to_date(engine, portfolio_id)
+    bring_up_to_date(engine, [portfolio_id])
     new = {"intervals", "disagreement", "by_currency", "by_label"}
     with transaction(engine) as session:
         body = json.loads(bytes(session.execute(text("SELECT body FROM risk_snapshots")).scalar_one()))
@@ -111,7 +111,7 @@ def test_a_portfolio_that_owes_more_than_it_owns(ada: Caller, engine: Engine, va
     portfolio_id = ada.portfolio()
     ada.trade(portfolio_id, ticker="AAA", quantity="-5")
     store_history(engine, "AAA", 1, 600)
-    bring_up_to_date(engine, portfolio_id)
+    bring_up_to_date(engine, [portfolio_id])
     risk = served(ada, portfolio_id)
     validator.validate(risk)
     assert risk["intervals"]["var_95_1d"] is None
@@ -122,7 +122,7 @@ def test_a_portfolio_that_owes_more_than_it_owns(ada: Caller, engine: Engine, va
 def test_a_portfolio_of_nothing_but_pending_positions(ada: Caller, engine: Engine, validator: Any) -> None:
     portfolio_id = ada.portfolio()
     ada.trade(portfolio_id, ticker="NONE")
-    bring_up_to_date(engine, portfolio_id)
+    bring_up_to_date(engine, [portfolio_id])
     risk = served(ada, portfolio_id)
     validator.validate(risk)
     assert risk["snapshot_id"] is not None

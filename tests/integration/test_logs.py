@@ -211,7 +211,7 @@ def test_a_task_that_breaks_is_logged_once_with_its_traceback(product: Product) 
     wait_until(lambda: len(of_task()) >= 2, "it is logged")
     error, ended = of_task()
     assert error["level"] == "error"
-    assert error["exception"][0]["exc_type"] == "TypeError"
+    assert error["exception"][0]["exc_type"] == "DataError"
     assert "data" not in error
     assert (ended["event"], ended["outcome"], ended["level"]) == ("task ended", "FAILURE", "info")
 
