@@ -13,6 +13,7 @@ import shutil
 import socket
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, cast
 
@@ -28,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import health
 from tailwatch import metrics
 from tailwatch.db.session import get_engine
+from tailwatch.market.status import LATE, late_at
 from tailwatch.metrics import pusher
 from tailwatch.queue import QUEUES
 from tailwatch.settings import get_settings
@@ -55,6 +57,12 @@ _WORK: Final = text(
            (SELECT count(*) FROM instruments i
              WHERE status IN ('ok', 'failed') AND (last_fetched_at IS NULL OR last_fetched_at < now() - {_STALE})
                AND EXISTS (SELECT FROM trades t WHERE t.instrument_id = i.id)) AS instruments_stale,
+           (SELECT count(*) FROM instruments i WHERE i.status = 'ok' AND i.due_day IS NOT NULL) AS instruments_due,
+           (SELECT count(*) FROM instruments i
+             CROSS JOIN LATERAL (
+               SELECT day FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT 1) last
+             WHERE {LATE}) AS instruments_late,
+           (SELECT count(*) FROM held_prices WHERE decision IS NULL) AS prices_held,
            (SELECT extract(epoch FROM now() - max(started_at)) FROM nightly_runs) AS nightly_age,
            (SELECT coalesce(max(extract(epoch FROM clock.utc - due.at)), 0)
               FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) clock,
@@ -76,7 +84,7 @@ _WORK: Final = text(
            activity.xact_commit AS commits, activity.xact_rollback AS rollbacks, activity.deadlocks,
            activity.blks_hit AS blocks_hit, activity.blks_read AS blocks_read
       FROM pg_stat_database activity WHERE activity.datname = current_database()
-    """  # noqa: S608 - a constant of ours
+    """  # noqa: S608 - constants of ours
 )
 #: Name and meaning of each column above; one without a value is left out.
 _GAUGES: Final = {
@@ -97,6 +105,9 @@ _GAUGES: Final = {
         "tailwatch_instruments_stale",
         "Instruments somebody trades whose last prices came more than four days ago.",
     ),
+    "instruments_due": ("tailwatch_instruments_due", "Instruments of which a session's bar is awaited next."),
+    "instruments_late": ("tailwatch_instruments_late", "Those of them whose bar should be there by now."),
+    "prices_held": ("tailwatch_prices_held", "Bars that are held back until a second fetch or a person decides."),
     "nightly_overdue": (
         "tailwatch_nightly_overdue_seconds",
         "Time since the newest nightly refresh that has not begun was due; 0 if none is.",
@@ -165,7 +176,7 @@ def _database() -> Iterator[Metric]:
 
 
 def _work(connection: Connection) -> Iterator[Metric]:
-    row = connection.execute(_WORK, {"nightly_at": get_settings().nightly_at}).mappings().one()
+    row = connection.execute(_WORK, late_at(datetime.now(UTC))).mappings().one()
     for column, named in _GAUGES.items():
         if row[column] is not None:
             yield _gauge(*named, float(row[column]))

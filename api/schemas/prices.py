@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.schemas.base import Exact, Input, Moment, Output, Page
 
-PriceState = Literal["ok", "pending", "held", "failed", "unknown"]
+PriceState = Literal["ok", "pending", "held", "late", "failed", "unknown"]
 
 
 class PriceStanding(Output):
@@ -19,9 +19,19 @@ class PriceStanding(Output):
     name: str | None
     currency: str | None = Field(description="As the source names it: GBp for pence.")
     source: str | None
-    state: PriceState = Field(description="held: a bar waits for a decision, and counts for nothing until then.")
+    state: PriceState = Field(
+        description="held: a bar waits for a decision, and counts for nothing until then. late: the bar of due_day "
+        "should be there by now."
+    )
     last_bar: date | None
     last_close: Exact | None
+    due_day: date | None = Field(
+        description="The session after the newest bar, whose bar is awaited next; null: not known, or its source has "
+        "no more to give."
+    )
+    calendar: str | None = Field(
+        description="The market calendar that due_day is from, as XNYS; null: not known, so every weekday counts."
+    )
     next_fetch_at: Moment | None = Field(description="Null: with the next nightly run.")
     last_fetched_at: Moment | None
     last_error: str | None = Field(description="Why the source of choice did not serve it.")

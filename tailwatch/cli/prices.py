@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from tailwatch.market.held import Decision
+    from tailwatch.market.status import Standing
 
 prices = typer.Typer(help="The prices that portfolios rest on.", no_args_is_help=True)
 
@@ -27,7 +28,7 @@ Day = Annotated[str, typer.Argument(help="Such as 2026-03-31.")]
 
 @prices.command("status")
 def status(tickers: Annotated[list[str] | None, typer.Argument()] = None, *, data_dir: DataDir = None) -> None:
-    """Show for each instrument its newest bar, source, next fetch, last error and held-back bars."""
+    """Show for each instrument its newest bar, source, next session and fetch, last error and held-back bars."""
     console = Console(highlight=False)
     with database(data_dir, migrated=True):
         from tailwatch.db.session import get_engine
@@ -36,7 +37,8 @@ def status(tickers: Annotated[list[str] | None, typer.Argument()] = None, *, dat
         wanted = None if not tickers else [ticker.strip().upper() for ticker in tickers]
         with get_engine().connect() as connection:
             found = standings(connection, None, tickers=wanted)
-    table = Table("ticker", "state", "newest bar", "close", "currency", "source", "next fetch", "held", "remarks")
+    bar, fetch = ("newest bar", "close", "currency", "source"), ("awaits", "next fetch")
+    table = Table("ticker", "state", *bar, *fetch, "held", "remarks")
     for one in found:
         remarks = [one.last_error or "", *(remark["message"] for remark in one.remarks)]
         table.add_row(
@@ -46,6 +48,7 @@ def status(tickers: Annotated[list[str] | None, typer.Argument()] = None, *, dat
             "–" if one.last_close is None else f"{one.last_close.normalize():f}",
             one.currency or "–",
             one.source or "–",
+            _awaited(one),
             "next night" if one.next_fetch_at is None else f"{one.next_fetch_at:%Y-%m-%d %H:%M} UTC",
             str(one.held or ""),
             " ".join(filter(None, remarks)),
@@ -194,6 +197,19 @@ def _instrument_id(session: Session, ticker: str) -> int:
     if found is None:
         raise SetupError(f"There is no instrument {ticker.strip().upper()}: no portfolio has named it yet.")
     return found
+
+
+def _awaited(one: Standing) -> str:
+    """Return the session whose bar is awaited, what calendar says so, and how many are missing of a late one."""
+    if one.due_day is None:
+        return "–"
+    said = f"{one.due_day} ({one.calendar or 'weekdays'})"
+    if one.state != "late":
+        return said
+    from tailwatch.market.calendars import newest_session, sessions_between
+
+    missing = sessions_between(one.calendar, one.due_day, newest_session(one.calendar, datetime.now(UTC)))
+    return f"{said}, {len(missing)} missing"
 
 
 def _moment(at: datetime | None) -> str:

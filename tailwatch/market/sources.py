@@ -63,6 +63,7 @@ class PriceHistory:
         bars: Days rising, one a day, at least one.
         splits: Day and new shares for one old share, back to the listing; None where the source knows no splits.
         labels: What the source knows of `tailwatch.market.instruments.LABEL_KINDS`.
+        calendar: Of its exchange, as `tailwatch.market.calendars` names it; None where the source does not say.
         partial: Only what is newer than a `Known` was asked for: neither bars nor splits before `since` are told of.
     """
 
@@ -74,6 +75,7 @@ class PriceHistory:
     bars: Sequence[Bar]
     splits: Sequence[tuple[date, Decimal]] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    calendar: str | None = None
     partial: bool = False
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, text
 
 from tailwatch.market.rates import NEEDED
+from tailwatch.settings import get_settings
 
-State = Literal["ok", "pending", "held", "failed", "unknown"]
+State = Literal["ok", "pending", "held", "late", "failed", "unknown"]
 
 #: What the portfolios of `:user_id` (null: of everybody) rest on: column id.
 OF_USER: Final = f"""
@@ -25,10 +26,29 @@ OF_USER: Final = f"""
     WHERE CAST(:user_id AS bigint) IS NULL OR p.user_id = :user_id
 """  # noqa: S608 - constants
 
+#: How long after the night that should have brought it a bar is late; the tries in between come by themselves.
+GRACE: Final = timedelta(hours=6)
+# No calendar is needed to say so, only the day that one gave: exchanges are closed, and their closes known, by 21:30
+# UTC of a session's day (Tokyo long before), exchange rates and cryptocurrencies half an hour after it, funds publish
+# theirs a day later. The first night after that asks for the bar; there is none at weekends.
+_LATE_FROM: Final = """
+    SELECT night + CASE extract(isodow FROM night) WHEN 6 THEN 2 WHEN 7 THEN 1 ELSE 0 END * interval '1 day' + :grace
+    FROM (SELECT i.due_day + CASE WHEN i.calendar LIKE '24/%' THEN interval '24.5 hours'
+                                  WHEN i.labels->>'asset_class' = 'Fund' THEN interval '45.5 hours'
+                                  ELSE interval '21.5 hours' END AS known) session,
+         LATERAL (SELECT date_trunc('day', known) + :nightly_at
+                       + (known::time > :nightly_at)::int * interval '1 day' AS night) first
+"""
+#: Whether the bar of an instrument `i` that is awaited is late at `:now`; its newest one is of `last.day`.
+LATE: Final = f"""
+    i.status = 'ok' AND last.day < i.due_day AND (:now AT TIME ZONE 'UTC') > ({_LATE_FROM})
+"""
+
 _STANDING = text(
     f"""
     SELECT i.id, i.ticker, i.name, i.currency, i.source, i.status, i.status_reason, i.next_fetch_at,
-           i.last_fetched_at, i.remarks, last.day AS last_bar, last.close AS last_close,
+           i.last_fetched_at, i.remarks, i.calendar, last.day AS last_bar, last.close AS last_close,
+           CASE WHEN last.day < i.due_day THEN i.due_day END AS due_day, {LATE} AS late,
            (SELECT count(*) FROM held_prices h WHERE h.instrument_id = i.id AND h.decision IS NULL) AS held
     FROM instruments i
     LEFT JOIN LATERAL (
@@ -69,7 +89,10 @@ class Standing:
     """How the prices of one instrument stand.
 
     Attributes:
-        state: held: a bar waits for a decision; otherwise that of the instrument.
+        state: held: a bar waits for a decision; late: the bar of `due_day` should be there; otherwise that of the
+            instrument.
+        due_day: The session whose bar is awaited next; None: not known, or its source has no more to give.
+        calendar: That it is a session of; None: not known, so every weekday is one.
         last_error: Why the source of choice did not serve it; None if it did.
         held: Bars that wait for a decision.
     """
@@ -82,6 +105,8 @@ class Standing:
     state: State
     last_bar: date | None
     last_close: Decimal | None
+    due_day: date | None
+    calendar: str | None
     next_fetch_at: datetime | None
     last_fetched_at: datetime | None
     last_error: str | None
@@ -96,6 +121,7 @@ def standings(
     after: str = "",
     tickers: Collection[str] | None = None,
     most: int = 10_000,
+    now: datetime | None = None,
 ) -> list[Standing]:
     """Return how the prices stand that a user's portfolios rest on (None: everybody's), by ticker.
 
@@ -105,8 +131,9 @@ def standings(
         after: The ticker that comes before.
         tickers: Only these.
         most: At most that many.
+        now: What "late" is judged at; None: the present.
     """
-    values = {
+    values = late_at(now or datetime.now(UTC)) | {
         "user_id": user_id,
         "after": after,
         "tickers": None if tickers is None else list(tickers),
@@ -119,9 +146,11 @@ def standings(
             name=row.name,
             currency=row.currency,
             source=row.source,
-            state="held" if row.held and row.status == "ok" else row.status,
+            state="held" if row.held and row.status == "ok" else "late" if row.late else row.status,
             last_bar=row.last_bar,
             last_close=row.last_close,
+            due_day=row.due_day,
+            calendar=row.calendar,
             next_fetch_at=row.next_fetch_at,
             last_fetched_at=row.last_fetched_at,
             last_error=row.status_reason,
@@ -130,6 +159,11 @@ def standings(
         )
         for row in connection.execute(_STANDING, values)
     ]
+
+
+def late_at(now: datetime) -> dict[str, Any]:
+    """Return the parameters of `LATE`."""
+    return {"now": now, "grace": GRACE, "nightly_at": get_settings().nightly_at}
 
 
 def held_prices(connection: Connection, instrument_ids: Collection[int]) -> list[dict[str, Any]]:

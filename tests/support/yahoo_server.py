@@ -60,6 +60,7 @@ class Listing:
         adjusted: Adjusted for splits and dividends.
         splits: (day, new shares, old shares).
         kind: Yahoo's word for what it is.
+        exchange: Yahoo's code of the exchange.
     """
 
     symbol: str
@@ -71,6 +72,7 @@ class Listing:
     time_zone: ZoneInfo = NEW_YORK
     splits: list[tuple[date, int, int]] = field(default_factory=list)
     kind: object = "EQUITY"
+    exchange: object = "NYQ"
 
 
 def sample_listing(ticker: str, dividend_day: date = date(2022, 6, 1)) -> Listing:
@@ -135,6 +137,7 @@ class YahooServer:
             "longName": listing.name,
             "shortName": symbol,
             "instrumentType": listing.kind,
+            "exchangeName": listing.exchange,
             "exchangeTimezoneName": str(listing.time_zone),
             "gmtoffset": -18000,
             "priceHint": 2,

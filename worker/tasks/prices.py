@@ -1,4 +1,4 @@
-"""`prices.fetch`: ask the sources, keep what they said, wake whatever rests on it; `prices.nightly`: make all due."""
+"""`prices.fetch`: ask, keep what was said, wake whatever rests on it; `prices.nightly`: make due what is missing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from sqlalchemy import Engine, text
 
 from tailwatch import live, refresh
 from tailwatch.db.session import get_engine, transaction
-from tailwatch.market import breakers, incremental, rates, store
+from tailwatch.market import breakers, due, incremental, rates, store
 from tailwatch.market.chain import configured_chain
-from tailwatch.market.rates import NEEDED_TICKERS
 from tailwatch.market.sources import Known, Outcome, SourceChain
 from tailwatch.queue import FETCH_PRICES, NIGHTLY_PRICES, celery_app
 from tailwatch.settings import get_settings
@@ -34,18 +33,18 @@ def fetch_prices(instrument_ids: Sequence[int]) -> None:
     chain = configured_chain()
     now = datetime.now(UTC)
     with engine.begin() as connection:
-        due = store.due_instruments(connection, instrument_ids, now)
-        if not due:
+        wanted = store.due_instruments(connection, instrument_ids, now)
+        if not wanted:
             return
-        known = incremental.load_known(connection, due, now.date())
+        known = incremental.load_known(connection, wanted, now.date())
         names = [source.name for source in chain.sources]
         chain.out_of_service |= breakers.out_of_service(connection, names, now)
     start = now.date() - timedelta(days=get_settings().price_history_days)
     outcomes: dict[int, Outcome] = {}
     saved_at = time.monotonic()
-    for number, (instrument_id, ticker) in enumerate(due.items(), start=1):
+    for number, (instrument_id, ticker) in enumerate(wanted.items(), start=1):
         outcomes[instrument_id] = fetch(chain, ticker, start, known.get(instrument_id))
-        if number == len(due) or time.monotonic() - saved_at > SAVE_SECONDS:
+        if number == len(wanted) or time.monotonic() - saved_at > SAVE_SECONDS:
             save(engine, outcomes, chain)
             outcomes, saved_at = {}, time.monotonic()
 
@@ -66,6 +65,7 @@ def save(engine: Engine, outcomes: dict[int, Outcome], chain: SourceChain) -> No
     now = datetime.now(UTC)
     with transaction(engine) as session:
         changed = store.save_all(session, outcomes, chain, now)
+        due.note(session.connection(), outcomes)
         breakers.note(session.connection(), chain, now)
         if changed:
             # Only now it is known in which currencies they are.
@@ -104,30 +104,22 @@ _WAITING = text(
 
 @celery_app.task(name=NIGHTLY_PRICES)  # type: ignore[untyped-decorator]
 def nightly_prices() -> None:
-    """Make the prices of everything held or compared with due, once a business day; the sweep does the rest."""
-    day = business_day(datetime.now(UTC), get_settings().nightly_at)
+    """Make due what is held or compared with and a bar is missing of, once a weekday; the sweep does the rest."""
+    now, settings = datetime.now(UTC), get_settings()
+    day = business_day(now, settings.nightly_at)
     structlog.contextvars.bind_contextvars(run_id=day.isoformat())
     with get_engine().begin() as connection:
         started = connection.execute(_START_NIGHT, {"day": day}).rowcount
         if not started:
             return
-        due = connection.execute(_MAKE_DUE).rowcount
+        made_due = due.make_due(connection, settings.price_sources[0], now)
         connection.execute(
-            text("UPDATE nightly_runs SET instruments = :due WHERE business_day = :day"), {"due": due, "day": day}
+            text("UPDATE nightly_runs SET instruments = :due WHERE business_day = :day"),
+            {"due": made_due, "day": day},
         )
         connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": refresh.NOTIFY_CHANNEL})
-    log.info("nightly refresh started", instruments=due)
+    log.info("nightly refresh started", instruments=made_due)
 
 
 # The unique day makes a second scheduler, or a second message, harmless.
 _START_NIGHT = text("INSERT INTO nightly_runs (business_day, instruments) VALUES (:day, 0) ON CONFLICT DO NOTHING")
-
-_MAKE_DUE = text(
-    f"""
-    UPDATE instruments SET next_fetch_at = now()
-    WHERE (id IN (SELECT instrument_id FROM trades
-                  UNION SELECT benchmark_id FROM portfolios WHERE benchmark_id IS NOT NULL)
-           OR ticker IN ({NEEDED_TICKERS}))
-      AND (next_fetch_at IS NULL OR next_fetch_at > now())
-    """  # noqa: S608 - a constant
-)

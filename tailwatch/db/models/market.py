@@ -50,7 +50,8 @@ class Instrument(Base):
     fetch_queued_at: Mapped[datetime | None]
     #: Which calendar of exchange_calendars tells its sessions; null: every weekday is one.
     calendar: Mapped[str | None]
-    #: The session whose close should be known by now, as of the last look at the calendar.
+    #: The session after the newest bar, whose bar is awaited next; null: none is (the sample has ended), or nobody
+    #: has looked at the calendar yet.
     due_day: Mapped[date | None] = mapped_column(Date)
     #: What is odd about its prices: [{"code": …, "message": …, "day": …}].
     remarks: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pandas as pd
 
 from tailwatch.errors import BadAnswerError
+from tailwatch.market import calendars
 from tailwatch.market.sources import Bar, PriceHistory
 from tailwatch.market.yahoo.client import RawAnswer
 
@@ -55,7 +56,7 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
         raise BadAnswerError(f"Yahoo gave no currency for {ticker}; nothing was taken.")
     # Comparisons are false for NaN, so this drops days without a price too.
     frame = raw.frame[(raw.frame["Close"] > 0) & (raw.frame["Adj Close"] > 0)]
-    open_day = _open_day(raw.meta, frame, now)
+    open_day, exchange = _open_day(raw.meta, frame, now), raw.meta["exchangeName"]
     bars = [
         Bar(
             day,
@@ -87,6 +88,7 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
         bars=bars,
         splits=list(_splits(ticker, raw.frame)),
         labels=_labels(raw.meta["instrumentType"]),
+        calendar=calendars.calendar_of(ticker, exchange if isinstance(exchange, str) else None),
     )
 
 

@@ -42,7 +42,15 @@ from tailwatch.errors import (
 REFUSED_SECONDS: Final = 900.0
 #: Whatever time it says, the next night asks again.
 LONGEST_REFUSAL_SECONDS: Final = 86_400.0
-META: Final = ("symbol", "currency", "longName", "shortName", "instrumentType", "currentTradingPeriod")
+META: Final = (
+    "symbol",
+    "currency",
+    "longName",
+    "shortName",
+    "instrumentType",
+    "exchangeName",
+    "currentTradingPeriod",
+)
 CHART_PATH: Final = "/v8/finance/chart/"
 HTTP_NOT_FOUND: Final = 404
 HTTP_TOO_MANY_REQUESTS: Final = 429

@@ -1978,9 +1978,9 @@ export type PriceDetail = {
     /**
      * State
      *
-     * held: a bar waits for a decision, and counts for nothing until then.
+     * held: a bar waits for a decision, and counts for nothing until then. late: the bar of due_day should be there by now.
      */
-    state: 'ok' | 'pending' | 'held' | 'failed' | 'unknown';
+    state: 'ok' | 'pending' | 'held' | 'late' | 'failed' | 'unknown';
     /**
      * Last Bar
      */
@@ -1989,6 +1989,18 @@ export type PriceDetail = {
      * Last Close
      */
     last_close: string | null;
+    /**
+     * Due Day
+     *
+     * The session after the newest bar, whose bar is awaited next; null: not known, or its source has no more to give.
+     */
+    due_day: string | null;
+    /**
+     * Calendar
+     *
+     * The market calendar that due_day is from, as XNYS; null: not known, so every weekday counts.
+     */
+    calendar: string | null;
     /**
      * Next Fetch At
      *
@@ -2118,9 +2130,9 @@ export type PriceStanding = {
     /**
      * State
      *
-     * held: a bar waits for a decision, and counts for nothing until then.
+     * held: a bar waits for a decision, and counts for nothing until then. late: the bar of due_day should be there by now.
      */
-    state: 'ok' | 'pending' | 'held' | 'failed' | 'unknown';
+    state: 'ok' | 'pending' | 'held' | 'late' | 'failed' | 'unknown';
     /**
      * Last Bar
      */
@@ -2129,6 +2141,18 @@ export type PriceStanding = {
      * Last Close
      */
     last_close: string | null;
+    /**
+     * Due Day
+     *
+     * The session after the newest bar, whose bar is awaited next; null: not known, or its source has no more to give.
+     */
+    due_day: string | null;
+    /**
+     * Calendar
+     *
+     * The market calendar that due_day is from, as XNYS; null: not known, so every weekday counts.
+     */
+    calendar: string | null;
     /**
      * Next Fetch At
      *
