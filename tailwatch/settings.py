@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from datetime import time
+from datetime import date, time
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from string import Formatter
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -68,10 +69,18 @@ class Settings(BaseSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis_password: str | None = Field(default=None, repr=False)
 
-    price_sources: Annotated[tuple[Literal["yahoo", "sample"], ...], NoDecode] = ("yahoo", "sample")
+    price_sources: Annotated[tuple[Literal["yahoo", "csv", "folder", "sample"], ...], NoDecode] = ("yahoo", "sample")
     price_history_days: int = Field(default=10_600, ge=120, le=20_000)
     yahoo_timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     yahoo_base_url: str | None = None
+    #: With {ticker}, and if need be {start}, {end} and {key}.
+    csv_prices_url: str | None = None
+    csv_prices_key: str | None = Field(default=None, repr=False)
+    csv_prices_currency: str | None = Field(default=None, pattern="^[A-Za-z]{3}$")
+    csv_prices_per_minute: int = Field(default=60, ge=1, le=6000)
+    #: With one file a ticker: AAPL.csv or AAPL.parquet.
+    price_folder: Path | None = None
+    price_folder_currency: str | None = Field(default=None, pattern="^[A-Za-z]{3}$")
 
     #: Whether ./run starts worker/quotes, which follows a stream of prices while pages are open.
     live_quotes: bool = False
@@ -156,10 +165,36 @@ class Settings(BaseSettings):
     @classmethod
     def _at_least_one(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            raise ValueError("PRICE_SOURCES names no source; use yahoo, sample or both")
+            raise ValueError("PRICE_SOURCES names no source; use some of yahoo, csv, folder and sample")
         return value
 
+    @field_validator("csv_prices_url")
+    @classmethod
+    def _is_template(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            fields = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+            value.format(ticker="KO", start=date(2026, 1, 1), end=date(2026, 1, 2), key="")
+        except (LookupError, ValueError, AttributeError):
+            fields = set()
+        if not value.startswith(("http://", "https://")) or "ticker" not in fields or not fields <= _TEMPLATE_FIELDS:
+            raise ValueError(
+                "it is an address that begins with http:// or https:// and has {ticker} in it, and no other braces "
+                "than {start}, {end} and {key}; a day in another form is {start:%Y%m%d}"
+            )
+        return value
 
+    @model_validator(mode="after")
+    def _sources_are_complete(self) -> Self:
+        for source, name in (("csv", "csv_prices_url"), ("folder", "price_folder")):
+            if source in self.price_sources and getattr(self, name) is None:
+                raise ValueError(f"PRICE_SOURCES names {source}, so {name.upper()} must be set")
+        return self
+
+
+#: What CSV_PRICES_URL is filled with.
+_TEMPLATE_FIELDS = {"ticker", "start", "end", "key"}
 #: What people type to get on, and what guides print; longer ones that begin so are as well known.
 _WELL_KNOWN = ("password", "changeme", "change-me", "secret", "tailwatch", "postgres", "redis", "valkey", "example")
 SHORTEST_SECRET = 12

@@ -227,7 +227,7 @@ def _round_trips() -> Iterator[Finding]:
 
 def _prices() -> Iterator[Finding]:
     """Ask every price source for a ticker that all of them know; it takes one source to be in order."""
-    from tailwatch.errors import PriceSourceError
+    from tailwatch.errors import PriceSourceError, UnknownTickerError
     from tailwatch.market.chain import configured_chain
 
     now = datetime.now(UTC)
@@ -236,6 +236,11 @@ def _prices() -> Iterator[Finding]:
     for source in configured_chain().sources:
         try:
             history = source.history(KNOWN_TICKER, now.date() - LONG_AGO, now)
+        except UnknownTickerError as error:
+            # That is an answer: a folder has what its owner put there.
+            served = served or source.name
+            yield Finding("ok", "Prices", f"{source.name} answers; it has no {KNOWN_TICKER} ({error})")
+            continue
         except PriceSourceError as error:
             failures.append(Finding("note", "Prices", f"{source.name}: {error}"))
             continue

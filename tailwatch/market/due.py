@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from tailwatch.market import calendars, sample
+from tailwatch.market import calendars, folder, sample
 from tailwatch.market.incremental import WHOLE_EVERY_DAYS
 from tailwatch.market.rates import NEEDED_TICKERS
 from tailwatch.market.sources import Outcome
@@ -43,6 +43,8 @@ _MAKE_DUE = text(
            OR ticker IN ({NEEDED_TICKERS}))
       AND (next_fetch_at IS NULL OR next_fetch_at > :now)
       AND (due_day IS NULL OR status <> 'ok' OR source <> :first
+           -- a file may have been changed anywhere, and costs nothing to be asked
+           OR source = :folder
            OR due_day <= (SELECT newest FROM known WHERE known.calendar = coalesce(i.calendar, ''))
            OR (CAST(:today AS date) - DATE '1970-01-01' + id) % :whole_every = 0)
     """  # noqa: S608 - a constant
@@ -70,8 +72,8 @@ def note(connection: Connection, outcomes: Mapping[int, Outcome]) -> None:
 def make_due(connection: Connection, first_source: str, now: datetime) -> int:
     """Make due what portfolios rest on and a bar is missing of, by its calendar; return how many that are.
 
-    Also whatever has never been looked at, was not served by the first source, or is asked for its whole history on
-    that day.
+    Also whatever has never been looked at, was not served by the first source, is from a folder of files, or is asked
+    for its whole history on that day.
 
     Args:
         connection: To write to.
@@ -82,6 +84,7 @@ def make_due(connection: Connection, first_source: str, now: datetime) -> int:
     values = {
         "now": now,
         "first": first_source,
+        "folder": folder.NAME,
         "today": now.date(),
         "whole_every": WHOLE_EVERY_DAYS,
         "calendars": names,

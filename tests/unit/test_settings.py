@@ -47,6 +47,10 @@ EXAMPLES = {
     "price_sources": "sample",
     "price_history_days": "500",
     "yahoo_base_url": "http://127.0.0.1:1",
+    "csv_prices_url": "http://127.0.0.1:1/{ticker}.csv",
+    "csv_prices_currency": "GBp",
+    "price_folder": "/prices",
+    "price_folder_currency": "EUR",
     "live_quotes": "on",
     "live_quotes_url": "ws://127.0.0.1:1",
     "nightly_at": "21:15",
@@ -130,3 +134,29 @@ def test_a_process_whose_settings_are_refused_ends_with_a_sentence(process: str,
     assert name in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "password1" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://prices.example.org/daily",
+        "ftp://prices.example.org/{ticker}",
+        "https://prices.example.org/{ticker}?{secret}",
+        "https://prices.example.org/{ticker}?{}",
+        "https://prices.example.org/{ticker",
+        "https://prices.example.org/{ticker.__class__}",
+        "https://prices.example.org/{ticker}?{start:%Y%m%d}&{key[0]}",
+        "https://prices.example.org/{ticker:%Y}",
+    ],
+)
+def test_an_address_that_cannot_be_filled_in_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CSV_PRICES_URL", url)
+    with pytest.raises(ValidationError, match=r"has \{ticker\} in it"):
+        get_settings()
+
+
+@pytest.mark.parametrize(("source", "missing"), [("csv", "CSV_PRICES_URL"), ("folder", "PRICE_FOLDER")])
+def test_a_source_without_its_setting_is_refused(source: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRICE_SOURCES", f"{source},sample")
+    with pytest.raises(ValidationError, match=f"PRICE_SOURCES names {source}, so {missing} must be set"):
+        get_settings()

@@ -150,13 +150,15 @@ def test_the_night_asks_for_what_is_not_in_order_whatever_the_calendar_says(
         "FAILED": awaits(engine, "FAILED", "XNYS", "2022-12-27", status="failed"),
         "FINE": awaits(engine, "FINE", "XNYS", "2022-12-27"),
         "ODD": awaits(engine, "ODD", "XNYS", "2022-12-27", source="another"),
+        "MINE": awaits(engine, "MINE", "XNYS", "2022-12-27", source="folder"),
     }
     with transaction(engine) as session:
         ids |= {ticker: each.id for ticker, each in ensure_instruments(session, ["FRESH"]).items()}
         session.execute(text("UPDATE instruments SET next_fetch_at = NULL"))
     for ticker in ids:
         book(engine, portfolio_id, ticker, "1")
-    assert made_due(engine, "2022-12-23T22:30") == ["FAILED", "FRESH", "ODD"]
+    assert made_due(engine, "2022-12-23T22:30") == ["FAILED", "FRESH", "MINE", "ODD"]
+    assert "MINE" in made_due(engine, "2022-12-23T22:30", first="folder"), "a file may have changed anywhere"
     # Once in thirty days the whole history is asked for.
     with engine.begin() as connection:
         connection.execute(text("UPDATE instruments SET due_day = '2023-03-01'"))
