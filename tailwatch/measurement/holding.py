@@ -42,6 +42,8 @@ class Holding:
     rate_id: int | None = None
     #: What is odd about its prices, in sentences: a bar that is held back.
     held_back: tuple[str, ...] = ()
+    #: The session after `price_day`, by the calendar of its market; None: not known, or nothing is awaited.
+    due_day: date | None = None
 
     def but(self, **changes: Any) -> Holding:
         """Return it with other members. `dataclasses.replace` takes ten times as long, and a night makes millions."""

@@ -113,7 +113,7 @@ def _holding(stored: Mapping[str, Any], base_currency: str) -> Holding:
     # Before 0.4 nothing was converted: what was in another currency had no value.
     rate = stored["rate"] if "rate" in stored else "1" if stored["currency"] in {None, base_currency} else None
     members["rate"] = None if rate is None else Decimal(rate)
-    for name in ("price_day", "rate_day"):
+    for name in ("price_day", "rate_day", "due_day"):
         members[name] = None if stored.get(name) is None else date.fromisoformat(stored[name])
     members["held_back"] = tuple(stored.get("held_back", ()))
     if stored["price"] is not None:

@@ -14,7 +14,8 @@ from tailwatch.measurement.holding import Holding
 _INSTRUMENTS: Final = text(
     """
     SELECT i.id, i.ticker, i.currency, i.status, i.status_reason, i.source, i.market_revision, i.labels,
-           i.remarks, last.close AS price, last.day AS price_day, s.days AS split_days, s.ratios
+           i.remarks, CASE WHEN i.due_day > last.day THEN i.due_day END AS due_day,
+           last.close AS price, last.day AS price_day, s.days AS split_days, s.ratios
     FROM instruments i
     LEFT JOIN LATERAL (
       SELECT close, day FROM prices WHERE instrument_id = i.id ORDER BY day DESC LIMIT 1) last ON true
@@ -53,6 +54,7 @@ def _none_of(row: RowMapping) -> Holding:
         price_day=row["price_day"],
         labels=row["labels"],
         held_back=tuple(one["message"] for one in row["remarks"] if one["code"] == "held_price"),
+        due_day=row["due_day"],
     )
 
 

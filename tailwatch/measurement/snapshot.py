@@ -142,6 +142,7 @@ def risk_inputs_of(loaded: Loaded, values: Mapping[str, Decimal], today: date) -
         ),
         cash=float(loaded.cash or 0),
         unmodelled=[unmodelled_position(h, loaded.base_currency) for h in loaded.holdings if h.ticker not in values],
+        due_days={h.ticker: h.due_day for h in loaded.holdings if h.due_day is not None},
         currencies={h.ticker: major(h.currency or loaded.base_currency)[0] for h in loaded.holdings},
         labels={
             kind: {h.ticker: h.labels[kind] for h in loaded.holdings if kind in h.labels} for kind in LABEL_KINDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,9 @@ from tailwatch.risk.types import CONFIDENCES, Method, RiskInputs, Sample, Status
 
 #: Beyond this ratio of gross exposure to NAV a fraction of NAV says nothing.
 LARGEST_LEVERAGE: Final = 20
-#: Calendar days after which a newest price is called old: more than any usual run of holidays.
+#: Calendar days after the session whose price is missing, in which other markets may be ahead: a weekend and a day.
+OLD_DUE_DAYS: Final = 3
+#: Where no calendar tells that session: calendar days after the newest price, more than any usual run of holidays.
 OLD_PRICE_DAYS: Final = 7
 
 _SENTENCES: Final = {
@@ -55,7 +56,7 @@ def caveats(inputs: RiskInputs, exposure: Exposure, covered: Coverage) -> list[C
         found.append(Caveat("empty", "The portfolio holds no position."))
     elif not exposure.tickers:
         found.append(Caveat("nothing_modelled", "No position has enough price history: there are no risk figures."))
-    found += _coverage_caveats(exposure.holdings, covered, inputs.as_of)
+    found += _coverage_caveats(exposure.holdings, covered, inputs)
     if exposure.tickers:
         found += _sample_caveats(inputs.sample, exposure, inputs.settings.method)
     return found
@@ -88,7 +89,7 @@ def _sample_caveats(sample: Sample, exposure: Exposure, method: Method) -> list[
     return found
 
 
-def _coverage_caveats(held: Sequence[Holding], covered: Coverage, as_of: date) -> list[Caveat]:
+def _coverage_caveats(held: Sequence[Holding], covered: Coverage, inputs: RiskInputs) -> list[Caveat]:
     by_status: dict[Status, list[str]] = {}
     for one in held:
         by_status.setdefault(one.status, []).append(one.ticker)
@@ -97,20 +98,26 @@ def _coverage_caveats(held: Sequence[Holding], covered: Coverage, as_of: date) -
         for status, sentence in _SENTENCES.items()
         if status in by_status
     ]
-    if covered.oldest_price_age_days is not None and covered.oldest_price_age_days > OLD_PRICE_DAYS:
-        old = [
-            one.ticker
-            for one in held
-            if one.price_date is not None and (as_of - one.price_date).days > OLD_PRICE_DAYS
-        ]
+    old = [one.ticker for one in held if _is_old(one, inputs)]
+    if old:
         found.append(
             Caveat(
                 "old_price",
-                f"Prices more than {OLD_PRICE_DAYS} days older than {as_of}: {_listed(old)}; the oldest is of "
+                f"Newer prices than there are should be known on {inputs.as_of} of {_listed(old)}; the oldest is of "
                 f"{covered.oldest_price_date}.",
             )
         )
     return found
+
+
+def _is_old(one: Holding, inputs: RiskInputs) -> bool:
+    """Say whether the newest price of a position is so old that one must be missing."""
+    if one.price_date is None:
+        return False
+    due = inputs.due_days.get(one.ticker)
+    if due is not None:
+        return (inputs.as_of - due).days > OLD_DUE_DAYS
+    return (inputs.as_of - one.price_date).days > OLD_PRICE_DAYS
 
 
 def _listed(tickers: Iterable[str], most: int = 5) -> str:

@@ -308,6 +308,7 @@ class RiskInputs:
         unmodelled: Positions without a usable price.
         currencies: Currency by ticker.
         labels: Label by ticker, by kind of label, such as "sector".
+        due_days: The session after the newest price, by ticker, where a market calendar tells it.
 
     Raises:
         InvalidExposureError: a value or the cash is not finite or absurdly large, or a ticker stands in both lists.
@@ -321,6 +322,7 @@ class RiskInputs:
     unmodelled: Sequence[UnmodelledPosition] = ()
     currencies: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    due_days: Mapping[str, date] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for ticker, value in self.market_values.items():

@@ -20,7 +20,7 @@ from tailwatch.market.instruments import ensure_instruments
 from tailwatch.market.yahoo import YahooSource
 from tailwatch.settings import get_settings
 from tests.support.markets import store
-from tests.support.work import book
+from tests.support.work import book, newest, work_off
 from tests.support.yahoo_server import Listing, YahooServer, sample_listing
 from worker.tasks import prices
 
@@ -240,3 +240,26 @@ def test_yahoos_source_tells_the_calendar(yahoo: YahooServer) -> None:
     yahoo.listings["7203.T"] = until("7203.T", FRIDAY, "JPX")
     told = YahooSource(5, yahoo.url).history("7203.T", date(2022, 1, 1), at("2022-12-24T12:00"))
     assert told.calendar == "XTKS"
+
+
+def test_a_snapshot_calls_a_price_old_by_its_calendar(engine: Engine, portfolio_id: int) -> None:
+    """Shanghai is closed for a week and more while New York goes on."""
+    days = [date(2022, 9, 30), date(2022, 10, 7), date(2022, 10, 12), date(2022, 10, 13)]
+    for number, day in enumerate(days):
+        store(engine, "AMER", "USD", [day], [50 + number])  # type: ignore[list-item]
+    for ticker, calendar, due_day in (("CHIN.SS", "XSHG", "2022-10-10"), ("WEEK", None, None)):
+        made = store(engine, ticker, "USD", days[:1], [50])  # type: ignore[list-item]
+        values = {"id": made, "calendar": calendar, "due": due_day}
+        with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE instruments SET calendar = :calendar, due_day = :due WHERE id = :id"), values
+            )
+    for ticker in ("AMER", "CHIN.SS", "WEEK"):
+        book(engine, portfolio_id, ticker, "1")
+    work_off(engine)
+    [warning] = [one for one in newest(engine, portfolio_id)["warnings"] if one["code"] == "old_price"]
+    assert warning["message"] == (
+        "Newer prices than there are should be known on 2022-10-13 of WEEK; the oldest is of 2022-09-30."
+    )
+    again = newest(engine, portfolio_id, "inputs")["positions"]
+    assert {one["ticker"]: one["due_day"] for one in again} == {"AMER": None, "CHIN.SS": "2022-10-10", "WEEK": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -218,6 +218,25 @@ def test_old_prices_are_named(sample: Sample) -> None:
     report = measure(RiskInputs(sample, {"A": 1.0}, later))
     assert report.coverage.oldest_price_age_days == 8
     assert codes(report) == ["old_price"]
+
+
+@pytest.mark.parametrize(
+    ("waited", "due_in", "is_old"),
+    [
+        # Golden week: the market was closed, and has just opened again.
+        (9, 8, False),
+        (11, 8, False),
+        (12, 8, True),
+        # A market that was open all the while.
+        (4, 1, False),
+        (5, 1, True),
+    ],
+)
+def test_a_calendar_decides_whether_a_price_is_old(sample: Sample, waited: int, due_in: int, *, is_old: bool) -> None:
+    later, due = AS_OF + timedelta(days=waited), AS_OF + timedelta(days=due_in)
+    report = measure(RiskInputs(sample, {"A": 1.0}, later, due_days={"A": due}))
+    assert (codes(report) == ["old_price"]) is is_old
+    assert report.coverage.oldest_price_age_days == waited
 
 
 def test_gaps_are_named_in_coverage() -> None:
