@@ -39,9 +39,9 @@ OF_THE_LAUNCHER = {"DATABASE_URL", "REDIS_URL", "TAILWATCH_URL", "TAILWATCH_PORT
 class Launched:
     """`./run` in a checkout, with a session signed in by the printed link."""
 
-    def __init__(self, checkout: Path) -> None:
-        self._output = checkout.with_name("output")
-        environment = {name: value for name, value in os.environ.items() if name not in OF_THE_LAUNCHER}
+    def __init__(self, checkout: Path, output: Path, **settings: str) -> None:
+        self._output = output
+        environment = {name: value for name, value in os.environ.items() if name not in OF_THE_LAUNCHER} | settings
         self.begun = time.monotonic()
         with self._output.open("wb") as file:
             self._process = subprocess.Popen(
@@ -49,9 +49,9 @@ class Launched:
             )
         link = self._wait_for_link()
         self.seconds_to_address = time.monotonic() - self.begun
-        self._url, secret = link
-        self._session = requests.Session()
-        self._session.post(f"{self._url}/api/session/link", json={"token": secret}, timeout=10).raise_for_status()
+        self.url, secret = link
+        self.session = requests.Session()
+        self.session.post(f"{self.url}/api/session/link", json={"token": secret}, timeout=10).raise_for_status()
 
     def _wait_for_link(self) -> tuple[str, str]:
         while self._process.poll() is None and time.monotonic() - self.begun < GIVE_UP_SECONDS:
@@ -63,9 +63,9 @@ class Launched:
 
     def seconds_to_snapshot(self) -> float:
         """Wait until the demo portfolio's risk is up to date; return the seconds since the start."""
-        (demo,) = self._session.get(f"{self._url}/api/portfolios", timeout=10).json()["items"]
+        (demo,) = self.session.get(f"{self.url}/api/portfolios", timeout=10).json()["items"]
         while time.monotonic() - self.begun < GIVE_UP_SECONDS:
-            risk = self._session.get(f"{self._url}/api/portfolios/{demo['id']}/risk", timeout=10).json()
+            risk = self.session.get(f"{self.url}/api/portfolios/{demo['id']}/risk", timeout=10).json()
             if risk["state"] == "fresh" and risk.get("var_95_1d") is not None:
                 return time.monotonic() - self.begun
             time.sleep(0.02)
@@ -118,12 +118,12 @@ def measure(folder: Path) -> dict[str, object]:
     """Run both starts; return seconds and megabytes."""
     checkout = folder / "tailwatch"
     copy_checkout(checkout)
-    first = Launched(checkout)
+    first = Launched(checkout, folder / "output")
     try:
         snapshot = first.seconds_to_snapshot()
     finally:
         first.stop()
-    second = Launched(checkout)
+    second = Launched(checkout, folder / "output")
     try:
         time.sleep(REST_SECONDS)
         memory = second.memory()
