@@ -5,6 +5,9 @@ The docstring of a failure is its message unless the place that raises it has mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+
 
 class TailwatchError(Exception):
     """Something went wrong."""
@@ -89,12 +92,38 @@ class ShortHistoryError(BadAnswerError):
     """The price source gave far fewer sessions than are stored from it."""
 
 
+class OtherCurrencyError(BadAnswerError):
+    """The price source names another currency for the numbers that are stored from it."""
+
+
+class SourceBrokenError(BadAnswerError):
+    """The price source could not make an answer."""
+
+
+class OtherSymbolError(BadAnswerError):
+    """The price source answered for another symbol.
+
+    Attributes:
+        symbol: That one.
+        closes: The closes in the answer by day, as numbers.
+    """
+
+    def __init__(self, message: str, symbol: str, closes: Mapping[date, float]) -> None:
+        super().__init__(message)
+        self.symbol = symbol
+        self.closes = closes
+
+
 class SourceTimeoutError(SourceUnreachableError):
     """The price source did not answer in time."""
 
 
 class InvalidTickerError(TailwatchError):
     """That cannot be a ticker: 1 to 24 of A-Z, 0-9 and . - = ^ _."""
+
+
+class TickerTakenError(TailwatchError):
+    """There is an instrument with that ticker already."""
 
 
 class NewerSchemaError(TailwatchError):

@@ -113,7 +113,10 @@ def refresh_now(
     ticker: Ticker,
     *,
     accept_shorter: Annotated[
-        bool, typer.Option(help="Take what the source gives, however much shorter than what is stored.")
+        bool,
+        typer.Option(
+            "--accept", "--accept-shorter", help="Take what the source gives, however short, or in another currency."
+        ),
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -137,6 +140,23 @@ def refresh_now(
             )
             session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": refresh.NOTIFY_CHANNEL})
     typer.echo(f"The prices of {ticker.strip().upper()} are due.")
+
+
+@prices.command("rename")
+def rename_ticker(
+    old: Ticker, new: Annotated[str, typer.Argument(help="What it is called now.")], *, data_dir: DataDir = None
+) -> None:
+    """Follow a changed symbol: prices and everybody's trades stay with the instrument under its new ticker."""
+    with database(data_dir, migrated=True):
+        from tailwatch import refresh
+        from tailwatch.db.session import transaction
+        from tailwatch.market.instruments import rename
+
+        with transaction() as session:
+            instrument_id = _instrument_id(session, old)
+            rename(session, old, new)
+            refresh.raise_market_revision(session, [instrument_id])
+    typer.echo(f"{old.strip().upper()} is {new.strip().upper()} now; its prices are due.")
 
 
 @prices.command("split")

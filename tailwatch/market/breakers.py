@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -86,7 +86,13 @@ def out_of_service(connection: Connection, names: Collection[str], now: datetime
         now: The time.
     """
     rows = connection.execute(_OUT, {"names": list(names), "now": now, "probing": now + PROBE})
-    return {row.name: SourceRefusedError(row.reason, (row.out_until - now).total_seconds()) for row in rows}
+    return {
+        row.name: SourceRefusedError(
+            f"{row.reason} It is left alone until {row.out_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+            (row.out_until - now).total_seconds(),
+        )
+        for row in rows
+    }
 
 
 def note(connection: Connection, chain: SourceChain, now: datetime) -> None:

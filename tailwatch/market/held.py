@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
+from tailwatch.market import remarks
 
 if TYPE_CHECKING:
     # The web server decides about bars without judging them, and needs no numpy for that.
@@ -156,14 +157,10 @@ def decide_by_hand(
     connection.execute(_RELEASE if decision == "released" else _REJECT, values)
     instrument = session.get(Instrument, instrument_id, with_for_update={"key_share": True})
     if instrument is not None:
-        others = [remark for remark in instrument.remarks if remark["code"] != "held_price"]
-        instrument.remarks = [*others, *remarks(connection, instrument_id)]
+        remarks.put(instrument, remarks.HELD, undecided(connection, instrument_id))
     return True
 
 
-def remarks(connection: Connection, instrument_id: int) -> list[dict[str, Any]]:
-    """Return the undecided bars of an instrument as remarks on it."""
-    return [
-        {"code": "held_price", "message": row.reason, "day": row.day.isoformat()}
-        for row in connection.execute(_UNDECIDED, {"id": instrument_id})
-    ]
+def undecided(connection: Connection, instrument_id: int) -> list[dict[str, Any]]:
+    """Return the bars of an instrument that wait for a decision, as remarks on it."""
+    return [remarks.on(row.day, row.reason) for row in connection.execute(_UNDECIDED, {"id": instrument_id})]

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from tailwatch.market import bars, gate
+from tailwatch.market import bars, gate, quality
 from tailwatch.market.sources import SAME_PRICE, Bar, Known, Outcome, PriceHistory
 
 #: Sessions that are asked for again.
@@ -57,6 +57,7 @@ _APPEND_ALL = text(
     ), mine AS (
       SELECT i.id, i.source FROM instruments i JOIN asked a USING (id)
       WHERE i.source = a.source AND i.status = 'ok'
+        AND i.remarks = '[]'::jsonb
         AND NOT EXISTS (SELECT FROM held_prices h WHERE h.instrument_id = i.id AND h.day >= a.since)
         AND EXISTS (SELECT FROM prices p WHERE p.instrument_id = i.id AND p.day = a.since AND p.source = a.source
                     AND abs(p.adjusted_close - a.adjusted_close) <= :same * a.adjusted_close)
@@ -130,6 +131,12 @@ def append_all(connection: Connection, outcomes: Mapping[int, Outcome], now: dat
 
 
 def _is_plain(outcome: Outcome) -> bool:
-    """Say whether it brings newer bars, from the source of choice, that the quality gate has nothing to say about."""
+    """Say whether it brings newer bars, from the source of choice, about which there is nothing to say."""
     history = outcome.history
-    return history is not None and history.partial and outcome.reason is None and not gate.moves_far(history.bars)
+    return (
+        history is not None
+        and history.partial
+        and outcome.reason is None
+        and not gate.moves_far(history.bars)
+        and quality.is_plain(history)
+    )

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from tailwatch.db.models import Instrument
+from tailwatch.market import remarks
 from tailwatch.market.sources import PriceHistory
 
 #: A source that has said the same for so long means it.
 MEANT_AFTER: Final = timedelta(days=3)
 #: The share of sessions that makes two answers the same: from day to day one comes and one goes.
 SAME_LENGTH: Final = 0.95
-CODE: Final = "short_answer"
 
 
 def is_meant(instrument: Instrument, history: PriceHistory, now: datetime) -> bool:
     """Say whether a history may take the place of a much longer one: as short for days, or a person said so."""
-    remark = _remark(instrument)
+    remark = remarks.find(instrument, remarks.SHORT)
     return (
         remark is not None
         and len(history.bars) >= SAME_LENGTH * remark["sessions"]
@@ -27,7 +27,7 @@ def is_meant(instrument: Instrument, history: PriceHistory, now: datetime) -> bo
 
 def note(instrument: Instrument, history: PriceHistory, now: datetime) -> None:
     """Remember since when a source has given so few sessions."""
-    remark, sessions = _remark(instrument), len(history.bars)
+    remark, sessions = remarks.find(instrument, remarks.SHORT), len(history.bars)
     if remark is None or sessions < SAME_LENGTH * remark["sessions"]:
         taken = now.date() + MEANT_AFTER
         said = f"The source {history.source} gives {sessions} sessions only."
@@ -35,20 +35,15 @@ def note(instrument: Instrument, history: PriceHistory, now: datetime) -> None:
 
 
 def accept(instrument: Instrument) -> None:
-    """Let the next history be as short as it likes."""
-    _remember(instrument, "The next history may be shorter than what is stored.", date(1970, 1, 1), 0)
+    """Let the next history be as short as it likes, or in another currency."""
+    _remember(instrument, "The next history is taken however much it differs.", date(1970, 1, 1), 0)
 
 
-def forget(instrument: Instrument) -> None:
-    """Forget it: a history was taken."""
-    instrument.remarks = [remark for remark in instrument.remarks if remark["code"] != CODE]
+def is_accepted(instrument: Instrument) -> bool:
+    """Say whether a person wants the next history whatever it is."""
+    remark = remarks.find(instrument, remarks.SHORT)
+    return remark is not None and remark["sessions"] == 0
 
 
 def _remember(instrument: Instrument, message: str, day: date, sessions: int) -> None:
-    forget(instrument)
-    remark = {"code": CODE, "message": message, "day": day.isoformat(), "sessions": sessions}
-    instrument.remarks = [*instrument.remarks, remark]
-
-
-def _remark(instrument: Instrument) -> dict[str, Any] | None:
-    return next((remark for remark in instrument.remarks if remark["code"] == CODE), None)
+    remarks.put(instrument, remarks.SHORT, [remarks.on(day, message, sessions=sessions)])

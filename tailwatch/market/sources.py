@@ -5,6 +5,7 @@ A new source is one file with a class of this shape and a name in `PRICE_SOURCES
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,9 @@ from typing import Final, Literal, Protocol, runtime_checkable
 from tailwatch import metrics
 from tailwatch.errors import (
     BadAnswerError,
+    OtherSymbolError,
     PriceSourceError,
+    SourceBrokenError,
     SourceRefusedError,
     SourceTimeoutError,
     SourceUnreachableError,
@@ -25,8 +28,13 @@ from tailwatch.errors import (
 #: Relative. Yahoo's adjusted closes differ from answer to answer in their seventh digit (yfinance issue 1871); even a
 #: small dividend moves them a hundred times as much.
 SAME_PRICE: Final = 1e-6
-#: Time-outs in a row after which a source is left alone for the rest of a run: one may be that ticker's fault.
-TIMEOUTS_TO_GIVE_UP: Final = 2
+#: Failures in a row after which a source is left alone for the rest of a run; fewer may be those tickers' fault.
+GIVEN_UP_AFTER: Final[Mapping[type[PriceSourceError], int]] = {
+    SourceUnreachableError: 1,
+    SourceRefusedError: 1,
+    SourceTimeoutError: 2,
+    SourceBrokenError: 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ class PriceHistory:
         splits: Day and new shares for one old share, back to the listing; None where the source knows no splits.
         labels: What the source knows of `tailwatch.market.instruments.LABEL_KINDS`.
         calendar: Of its exchange, as `tailwatch.market.calendars` names it; None where the source does not say.
+        blank: Days that the source lists as sessions and gives no price of.
         partial: Only what is newer than a `Known` was asked for: neither bars nor splits before `since` are told of.
     """
 
@@ -76,7 +85,13 @@ class PriceHistory:
     splits: Sequence[tuple[date, Decimal]] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     calendar: str | None = None
+    blank: Sequence[date] = ()
     partial: bool = False
+
+    @property
+    def missing(self) -> list[date]:
+        """The days after the newest bar that the source gives no price of."""
+        return [day for day in self.blank if day > self.bars[-1].day]
 
 
 @dataclass(frozen=True)
@@ -102,19 +117,30 @@ class Known:
         """Say whether a history repeats every known bar and tells of no split since.
 
         A split, a dividend, a restated or a withdrawn bar does not: then what is older may be other than it was, too.
+        A day that the source goes on listing, without its price now, is not withdrawn.
         """
         if history.currency != self.currency or any(day > self.bars[-1].day for day, _ in history.splits or ()):
             return False
         told = {bar.day: bar for bar in history.bars}
-        return all(bar.day in told and _is_same(bar, told[bar.day]) for bar in self.bars)
+        blank = set(history.blank) - {self.since}
+        return all(bar.day in blank or (bar.day in told and _is_same(bar, told[bar.day])) for bar in self.bars)
+
+    def is_told_by(self, closes: Mapping[date, float]) -> bool:
+        """Say whether closes, by day, are those that are known: an answer is about this very instrument."""
+        return all(
+            bar.day in closes and abs(float(bar.close) - closes[bar.day]) <= SAME_PRICE * closes[bar.day]
+            for bar in self.bars
+        )
+
+
+def is_same_price(price: Decimal, other: Decimal) -> bool:
+    """Say whether two prices differ by no more than `SAME_PRICE`; what is no number is no price."""
+    finite = price.is_finite() and other.is_finite()
+    return finite and abs(float(price) - float(other)) <= SAME_PRICE * float(other)
 
 
 def _is_same(bar: Bar, other: Bar) -> bool:
-    return all(
-        # Comparisons are false for NaN.
-        abs(float(then) - float(now)) <= SAME_PRICE * float(now)
-        for then, now in ((bar.close, other.close), (bar.adjusted_close, other.adjusted_close))
-    )
+    return is_same_price(bar.close, other.close) and is_same_price(bar.adjusted_close, other.adjusted_close)
 
 
 class PriceSource(Protocol):
@@ -162,10 +188,10 @@ class Outcome:
 
 @dataclass
 class SourceChain:
-    """Sources in order, for one run: the first that knows a ticker serves it.
+    """Sources in order, for one run: the first that knows a ticker serves it. Threads may share it.
 
-    A source that cannot be reached, refuses, or lets two tickers in a row wait for nothing is not asked again in
-    this run, so that a machine without a network waits once and not once a ticker.
+    A source that cannot be reached, refuses, lets two tickers in a row wait for nothing or breaks at five is not
+    asked again in this run, so that a machine without a network waits once and not once a ticker.
 
     Attributes:
         sources: In order.
@@ -174,9 +200,10 @@ class SourceChain:
 
     sources: Sequence[PriceSource]
     out_of_service: dict[str, PriceSourceError] = field(default_factory=dict)
-    _timeouts: dict[str, int] = field(default_factory=dict)
+    _failures: dict[str, int] = field(default_factory=dict)
     _answered: set[str] = field(default_factory=set)
     _given_up: dict[str, PriceSourceError] = field(default_factory=dict)
+    _learning: threading.Lock = field(default_factory=threading.Lock)
 
     def fetch(self, ticker: str, start: date, now: datetime, known: Known | None = None) -> Outcome:
         """Ask for one ticker; never raises a `PriceSourceError`.
@@ -201,12 +228,13 @@ class SourceChain:
         if failures:
             return Outcome("failed", None, _sentences(failures), _retry_after(failures))
         asked = " and ".join(source.name for source in self.sources)
-        return Outcome("unknown", None, f"No price source knows {ticker} (asked: {asked}). Is it spelt right?")
+        return Outcome("unknown", None, f"No price source knows {ticker} (asked: {asked}).")
 
     def take_news(self) -> tuple[set[str], dict[str, PriceSourceError]]:
         """Return the sources that answered since the last call, and those that were given up, with the reason."""
-        news = self._answered - self._given_up.keys(), self._given_up
-        self._answered, self._given_up = set(), {}
+        with self._learning:
+            news = self._answered - self._given_up.keys(), self._given_up
+            self._answered, self._given_up = set(), {}
         return news
 
     def rank(self, source: str | None) -> int:
@@ -224,28 +252,40 @@ class SourceChain:
             history = _newest(source, ticker, now, known) or _measured(
                 name, lambda: source.history(ticker, start, now)
             )
-        except SourceTimeoutError as error:
-            self._timeouts[name] = self._timeouts.get(name, 0) + 1
-            if self._timeouts[name] >= TIMEOUTS_TO_GIVE_UP:
-                self._give_up(name, error)
-            raise
-        except (SourceUnreachableError, SourceRefusedError) as error:
-            self._give_up(name, error)
-            raise
-        except PriceSourceError:
-            self._has_answered(name)
+        except OtherSymbolError as error:
+            self._learn(name, error)
+            raise _renamed(source, ticker, known, error) from error
+        except PriceSourceError as error:
+            self._learn(name, error)
             raise
         finally:
             metrics.PROVIDER_OUT.set(float(name in self.out_of_service), name)
-        self._has_answered(name)
+        self._learn(name, None)
         return history
 
-    def _has_answered(self, name: str) -> None:
-        self._timeouts[name] = 0
-        self._answered.add(name)
+    def _learn(self, name: str, error: PriceSourceError | None) -> None:
+        """Note what a question says about the source itself; None: it had an answer."""
+        limit = None if error is None else GIVEN_UP_AFTER.get(type(error))
+        with self._learning:
+            if error is None or limit is None:
+                self._failures[name] = 0
+                self._answered.add(name)
+                return
+            self._failures[name] = self._failures.get(name, 0) + 1
+            if self._failures[name] >= limit:
+                self.out_of_service[name] = self._given_up[name] = error
 
-    def _give_up(self, name: str, error: PriceSourceError) -> None:
-        self.out_of_service[name] = self._given_up[name] = error
+
+def _renamed(source: PriceSource, ticker: str, known: Known | None, error: OtherSymbolError) -> BadAnswerError:
+    """Return the failure with what to do, where the answer is about the same instrument under a new symbol."""
+    if known is None or known.source != source.name or not error.symbol or not known.is_told_by(error.closes):
+        return error
+    return OtherSymbolError(
+        f"The source {source.name} calls {ticker} {error.symbol} now: the prices are those that are stored of it. To "
+        f'follow, for all portfolios, run "tailwatch prices rename {ticker} {error.symbol}".',
+        error.symbol,
+        error.closes,
+    )
 
 
 def _newest(source: PriceSource, ticker: str, now: datetime, known: Known | None) -> PriceHistory | None:
@@ -264,7 +304,7 @@ def _measured(name: str, ask: Callable[[], PriceHistory]) -> PriceHistory:
     try:
         return ask()
     except PriceSourceError as error:
-        outcome = _OUTCOMES.get(type(error), "failed")
+        outcome = next((word for kind, word in _OUTCOMES.items() if isinstance(error, kind)), "failed")
         raise
     except Exception:
         outcome = "broken"
@@ -276,6 +316,7 @@ def _measured(name: str, ask: Callable[[], PriceHistory]) -> PriceHistory:
 
 _OUTCOMES: Final[dict[type[PriceSourceError], str]] = {
     UnknownTickerError: "unknown",
+    # before what it is a kind of
     SourceTimeoutError: "timeout",
     SourceUnreachableError: "unreachable",
     SourceRefusedError: "refused",

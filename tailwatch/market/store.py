@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -13,16 +13,20 @@ from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
 from tailwatch.errors import BadAnswerError, ShortHistoryError
-from tailwatch.market import bars, gate, held, incremental, short
+from tailwatch.market import agreement, bars, gate, held, incremental, quality, remarks, short
 from tailwatch.market.sources import Outcome, PriceHistory, SourceChain
 
 #: First wait after nobody could serve a ticker, and after a later source served it because an earlier one failed.
 AFTER_FAILURE: Final = timedelta(seconds=30)
 AFTER_SECOND_BEST: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(hours=6)
+#: How often a ticker that was known, and is not any more, is asked for before it is left to the nightly runs.
+TRIES_OF_UNKNOWN: Final = 5
 #: Waits are lengthened by up to this share, so that what failed together does not come back together.
 JITTER: Final = 0.2
 
+SPELLING: Final = "Is it spelt right?"
+GONE: Final = "It may be delisted, have another symbol now, or be missing there by mistake."
 KEPT: Final = "Its last prices stay in use."
 NEXT_TRY: Final = "The next try comes by itself."
 
@@ -100,19 +104,15 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
     if chain.rank(history.source) > chain.rank(instrument.source):
         forgotten = f"The source {instrument.source} does not know {instrument.ticker} any more."
         return _failed(instrument, outcome if outcome.reason else Outcome("unknown", None, forgotten), now)
+    warned = remarks.warned(instrument.remarks)
     try:
+        if not history.partial:
+            history = agreement.settle(session.connection(), instrument, history, now)
         # Everything that a source said is written inside the savepoint.
         with session.begin_nested():
             other_currency = instrument.currency != history.currency
             other_labels = _label(instrument, history)
-            held_back = _hold(session.connection(), instrument, history, now)
-            believed = replace(history, bars=[bar for bar in history.bars if bar.day not in held_back.days])
-            if history.partial:
-                new_bars = bars.append(session.connection(), instrument_id, believed, now)
-            else:
-                means_it = short.is_meant(instrument, believed, now)
-                new_bars = bars.replace(session.connection(), instrument_id, believed, now, may_be_shorter=means_it)
-            changed = new_bars or other_currency or other_labels or held_back.is_news
+            new_bars = _keep(session.connection(), instrument, history, now)
             _served(instrument, history, outcome, now)
             session.flush()
     except BadAnswerError as error:
@@ -125,30 +125,25 @@ def save(session: Session, instrument_id: int, outcome: Outcome, chain: SourceCh
         said = str(error.orig).partition("\n")[0]
         reason = f"The prices from the source {history.source} could not be stored: {said}."
         return _failed(instrument, Outcome("failed", None, reason), now)
-    return changed
+    return new_bars or other_currency or other_labels or remarks.warned(instrument.remarks) != warned
 
 
-@dataclass(frozen=True)
-class _HeldBack:
-    """What is not believed of an answer, and whether readers do not know that yet."""
-
-    days: set[date]
-    is_news: bool
-
-
-def _hold(connection: Connection, instrument: Instrument, history: PriceHistory, now: datetime) -> _HeldBack:
-    if not history.partial:
-        suspects = gate.judge(history.bars)
-    elif gate.moves_far(history.bars):
-        judged = gate.judge(incremental.with_context(connection, instrument.id, history))
-        suspects = [one for one in judged if one.bar.day >= history.since]
-    else:
-        suspects = []
-    days = held.hold(connection, instrument.id, history, suspects, now)
-    before = instrument.remarks
-    others = [remark for remark in before if remark["code"] != "held_price"]
-    instrument.remarks = [*others, *held.remarks(connection, instrument.id)]
-    return _HeldBack(days, instrument.remarks != before)
+def _keep(connection: Connection, instrument: Instrument, history: PriceHistory, now: datetime) -> bool:
+    """Keep the bars that are believed, hold back the others, remark on both; return whether prices changed."""
+    context = incremental.with_context(connection, instrument.id, history) if history.partial else history.bars
+    suspects = gate.judge(context) if not history.partial or gate.moves_far(history.bars) else []
+    suspects = [one for one in suspects if one.bar.day >= history.since]
+    out = held.hold(connection, instrument.id, history, suspects, now)
+    remarks.put(instrument, remarks.HELD, held.undecided(connection, instrument.id))
+    believed = replace(history, bars=[bar for bar in history.bars if bar.day not in out])
+    known = [bar for bar in context if bar.day not in out]
+    remarks.put(instrument, remarks.STALE, quality.stale_run(known))
+    remarks.put(instrument, remarks.GAP, quality.gaps(known))
+    remarks.put(instrument, remarks.NO_PRICE, quality.without_price(history))
+    if history.partial:
+        return bars.append(connection, instrument.id, believed, now)
+    means_it = short.is_meant(instrument, believed, now)
+    return bars.replace(connection, instrument.id, believed, now, may_be_shorter=means_it)
 
 
 def _label(instrument: Instrument, history: PriceHistory) -> bool:
@@ -161,12 +156,18 @@ def _label(instrument: Instrument, history: PriceHistory) -> bool:
 
 def _served(instrument: Instrument, history: PriceHistory, outcome: Outcome, now: datetime) -> None:
     instrument.status = "ok"
-    short.forget(instrument)
+    remarks.put(instrument, remarks.SHORT, ())
+    remarks.put(instrument, remarks.CURRENCY, ())
     instrument.source, instrument.currency = history.source, history.currency
     instrument.name = _storable(history.name or "") or instrument.name
     if outcome.reason is None:
         # The source of choice served it; the nightly run asks again.
-        instrument.status_reason, instrument.next_fetch_at, instrument.fetch_attempts = None, None, 0
+        instrument.status_reason = None
+        if remarks.find(instrument, remarks.NO_PRICE) or remarks.find(instrument, remarks.SPLIT):
+            # What is missing will come, in all likelihood before the next night.
+            _try_again(instrument, outcome, AFTER_SECOND_BEST, now)
+        else:
+            instrument.next_fetch_at, instrument.fetch_attempts = None, 0
         return
     instead = f"These prices are from the source {history.source}, up to {history.bars[-1].day}."
     instrument.status_reason = _storable(f"{outcome.reason} {instead} {NEXT_TRY}")
@@ -176,10 +177,13 @@ def _served(instrument: Instrument, history: PriceHistory, outcome: Outcome, now
 def _failed(instrument: Instrument, outcome: Outcome, now: datetime) -> bool:
     """Note a fetch that brought no better prices than are there; return whether a snapshot would show it."""
     before, has_prices = instrument.status, instrument.source is not None
-    # An answer that nobody knows it any more is no reason to forget what it was worth.
+    reason, first = outcome.reason, AFTER_FAILURE
+    if outcome.status == "unknown":
+        # That nobody knows it any more is no reason to forget what it was worth, and may be a mistake.
+        reason, first = f"{reason} {GONE if has_prices else SPELLING}", AFTER_SECOND_BEST
     instrument.status = "failed" if has_prices else outcome.status
-    _try_again(instrument, outcome, AFTER_FAILURE, now)
-    sentences = [outcome.reason, has_prices and KEPT, instrument.next_fetch_at and NEXT_TRY]
+    _try_again(instrument, outcome, first, now)
+    sentences = [reason, has_prices and KEPT, instrument.next_fetch_at and NEXT_TRY]
     instrument.status_reason = _storable(" ".join(sentence for sentence in sentences if sentence))
     return not has_prices and instrument.status != before
 
@@ -189,8 +193,11 @@ def _try_again(instrument: Instrument, outcome: Outcome, first: timedelta, now: 
     # Multiples of the golden ratio spread evenly over 0 to 1 whichever instruments fail together.
     jitter = instrument.id * _GOLDEN_RATIO % 1
     wait = backoff(instrument.fetch_attempts, jitter, first, outcome.retry_after)
-    # A ticker that nobody knows is asked for again by the nightly run only.
-    instrument.next_fetch_at = None if outcome.status == "unknown" else now + wait
+    # A ticker that nobody knows is asked for again by the nightly run only; one that was known a few times before.
+    is_hopeless = outcome.status == "unknown" and (
+        instrument.source is None or instrument.fetch_attempts > TRIES_OF_UNKNOWN
+    )
+    instrument.next_fetch_at = None if is_hopeless else now + wait
 
 
 def _storable(said: str) -> str:

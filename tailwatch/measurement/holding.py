@@ -40,10 +40,10 @@ class Holding:
     rate_day: date | None = None
     #: The instrument of the exchange rate; None where none is needed.
     rate_id: int | None = None
-    #: What is odd about its prices, in sentences: a bar that is held back.
-    held_back: tuple[str, ...] = ()
     #: The session after `price_day`, by the calendar of its market; None: not known, or nothing is awaited.
     due_day: date | None = None
+    #: What is odd about its prices: codes of `tailwatch.market.remarks`, and a sentence each.
+    remarks: tuple[tuple[str, str], ...] = ()
 
     def but(self, **changes: Any) -> Holding:
         """Return it with other members. `dataclasses.replace` takes ten times as long, and a night makes millions."""

@@ -115,7 +115,7 @@ def _holding(stored: Mapping[str, Any], base_currency: str) -> Holding:
     members["rate"] = None if rate is None else Decimal(rate)
     for name in ("price_day", "rate_day", "due_day"):
         members[name] = None if stored.get(name) is None else date.fromisoformat(stored[name])
-    members["held_back"] = tuple(stored.get("held_back", ()))
+    members["remarks"] = tuple((code, message) for code, message in stored.get("remarks", ()))
     if stored["price"] is not None:
         members["price"] = Decimal(stored["price"])
     return Holding(**members)

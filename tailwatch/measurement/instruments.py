@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, RowMapping, text
 
 from tailwatch.book.splits import SplitEvent
+from tailwatch.market import remarks
 from tailwatch.measurement.holding import Holding
 
 _INSTRUMENTS: Final = text(
@@ -53,7 +54,7 @@ def _none_of(row: RowMapping) -> Holding:
         price=row["price"],
         price_day=row["price_day"],
         labels=row["labels"],
-        held_back=tuple(one["message"] for one in row["remarks"] if one["code"] == "held_price"),
+        remarks=tuple(remarks.warned(row["remarks"])),
         due_day=row["due_day"],
     )
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from tailwatch.book.currencies import major
+from tailwatch.market import remarks
 from tailwatch.market.instruments import LABEL_KINDS
 from tailwatch.measurement import explaining, inputs, series, stressing
 from tailwatch.measurement.holding import Holding, is_valued, market_value
@@ -91,9 +92,9 @@ def _row(one: _Measured, stress: bytes | None, explained: bytes, now: datetime) 
     holdings = {h.ticker: h for h in loaded.holdings}
     body["positions"] = [p | exact_figures(holdings[p["ticker"]], values) for p in body["positions"]]
     body["warnings"] += [
-        {"code": "held_price", "message": f"A price of {h.ticker} is held back and counts for nothing: {message}"}
+        {"code": code, "message": remarks.warning(h.ticker, code, message)}
         for h in (*loaded.holdings, *filter(None, [loaded.benchmark]))
-        for message in h.held_back
+        for code, message in h.remarks
     ]
     # The exact figures and identities take the place of the report's floats.
     body |= columns | {"nav": plain(nav), "gross": plain(gross), "cash": plain(cash)}

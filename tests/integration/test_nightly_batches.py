@@ -89,8 +89,10 @@ def some_of_everything(engine: Engine) -> list[int]:
         quantities = chance.integers(1, 90, tickers.size) * np.where(chance.random(tickers.size) < 0.2, -1, 1)
         held = {str(ticker): str(quantity) for ticker, quantity in zip(tickers, quantities, strict=True)}
         made.append(portfolio(engine, f"Whole {number}", held | {"W00": "60"}))
-    for method in ("covariance", "student_t", "ewma", "historical"):
-        made.append(portfolio(engine, method, {"W01": "10", "W02": "20", "W03": "-3"}, risk_method=method))
+    three = {"W01": "10", "W02": "20", "W03": "-3"}
+    made += [
+        portfolio(engine, one, three, risk_method=one) for one in ("covariance", "student_t", "ewma", "historical")
+    ]
     made.append(portfolio(engine, "shrunk", {"W01": "10", "W02": "20"}, risk_covariance="ledoit_wolf"))
     made.append(portfolio(engine, "shrunk and simulated", {"W04": "10"}, risk_covariance="ledoit_wolf"))
     made.append(portfolio(engine, "short window", {"W01": "10", "W05": "20"}, risk_window=250))

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from tailwatch.db.session import transaction
 from tailwatch.embedded.environment import ROOT
 from tailwatch.errors import SourceRefusedError
-from tailwatch.market import breakers, short
+from tailwatch.market import breakers, remarks
 from tailwatch.market.instruments import ensure_instruments
 from tailwatch.market.sources import SourceChain
 
@@ -50,7 +50,7 @@ def test_a_fetch_is_asked_for_and_may_bring_less(
             text("SELECT next_fetch_at, remarks FROM instruments WHERE id = :id"), {"id": instrument_id}
         ).one()
     assert row.next_fetch_at <= datetime.now(UTC)
-    assert [remark["code"] for remark in row.remarks] == ([short.CODE] if accepted else [])
+    assert [remark["code"] for remark in row.remarks] == ([remarks.SHORT] if accepted else [])
 
 
 def test_sources_are_listed_in_their_order(engine: Engine, redis_url: str) -> None:
@@ -66,3 +66,15 @@ def test_sources_are_listed_in_their_order(engine: Engine, redis_url: str) -> No
         [stored] = breakers.states(connection, ["yahoo"])
     assert stored.out_until is not None
     assert f"{stored.out_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" in state
+
+
+def test_a_changed_symbol_is_followed(engine: Engine, redis_url: str, instrument_id: int) -> None:
+    assert command(engine, redis_url, "rename", "ko", "coke").strip() == "KO is COKE now; its prices are due."
+    with engine.connect() as connection:
+        row = connection.execute(
+            text("SELECT ticker, next_fetch_at, market_revision FROM instruments WHERE id = :id"),
+            {"id": instrument_id},
+        ).one()
+    assert row.ticker == "COKE"
+    assert row.next_fetch_at <= datetime.now(UTC)
+    assert row.market_revision > 0

@@ -49,8 +49,8 @@ def store(
         session.execute(
             text(
                 "INSERT INTO prices (instrument_id, day, open, high, low, close, adjusted_close, source, fetched_at) "
-                "SELECT :id, day, CASE WHEN width IS NOT NULL THEN close END, close + width, close - width, close, close, "
-                "'made up', :now "
+                "SELECT :id, day, CASE WHEN width IS NOT NULL THEN close END, close + width, close - width, "
+                "close, close, 'made up', :now "
                 "FROM unnest(CAST(:days AS date[]), CAST(:closes AS numeric[]), CAST(:widths AS numeric[])) "
                 "AS bar (day, close, width) "
                 "ON CONFLICT (instrument_id, day) DO UPDATE "

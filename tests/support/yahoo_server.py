@@ -34,6 +34,8 @@ Fault = Literal[
     "part",  # well-formed, without its newest three quarters
     "empty",  # a result without sessions
     "nan",  # two finished days with a null each: the last but one close, the adjusted close before it
+    "no newest price",  # the newest finished day is listed, and null
+    "delisted",  # the 404 of an unknown ticker
     "other symbol",
     "no currency",
     "overflow",  # a volume past 64 bits on the last day, a negative one the day before
@@ -92,6 +94,7 @@ class YahooServer:
         faults: By symbol; `everything` is for every chart.
         now: Decides which session is open.
         tells_hours: Whether a chart says when the session ends.
+        renamed: Symbols under which another one is answered for.
         access_faults: By path: `/` gives the cookie, `/v1/test/getcrumb` the crumb, `/consent` the other cookie.
         requests: (path, query) of each request that came, in order.
     """
@@ -103,6 +106,7 @@ class YahooServer:
         self.retry_after: str | None = None
         self.now = EVENING
         self.tells_hours = True
+        self.renamed: dict[str, str] = {}
         self.access_faults: dict[str, AccessFault] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.stopping = threading.Event()
@@ -117,6 +121,7 @@ class YahooServer:
 
     def chart(self, symbol: str, query: dict[str, str]) -> dict[str, Any]:
         """The body of a chart answer."""
+        symbol = self.renamed.get(symbol, symbol)
         listing = self.listings[symbol]
         fault = self.everything or self.faults.get(symbol)
         shown = list(zip(listing.days, listing.closes, listing.adjusted, strict=True))
@@ -127,10 +132,7 @@ class YahooServer:
             shown = shown[: len(shown) // 4]
         if fault == "empty":
             shown = []
-        closes: list[float | None] = [as_yahoo_writes(close) for _, close, _ in shown]
-        adjusted: list[float | None] = [as_yahoo_writes(price) for _, _, price in shown]
-        if fault == "nan":
-            closes[-2] = adjusted[-3] = None
+        closes, adjusted = with_nulls(fault, [row[1] for row in shown], [row[2] for row in shown])
         meta: dict[str, Any] = {
             "currency": None if fault == "no currency" else listing.currency,
             "symbol": "OTHER" if fault == "other symbol" else symbol,
@@ -140,6 +142,7 @@ class YahooServer:
             "exchangeName": listing.exchange,
             "exchangeTimezoneName": str(listing.time_zone),
             "gmtoffset": -18000,
+            "regularMarketTime": at(listing.days[-1], CLOSE, listing.time_zone),
             "priceHint": 2,
             "validRanges": ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"],
         }
@@ -187,6 +190,19 @@ class YahooServer:
             "gmtoffset": -18000,
         }
         return {name: dict(period) for name in ("pre", "regular", "post")}
+
+
+def with_nulls(
+    fault: Fault | None, closes: list[float], adjusted: list[float]
+) -> tuple[list[float | None], list[float | None]]:
+    """Closes and adjusted closes as Yahoo writes them, with nulls where the fault wants them."""
+    written: list[float | None] = [as_yahoo_writes(close) for close in closes]
+    written_adjusted: list[float | None] = [as_yahoo_writes(price) for price in adjusted]
+    if fault == "nan":
+        written[-2] = written_adjusted[-3] = None
+    if fault == "no newest price":
+        written[-1] = written_adjusted[-1] = None
+    return written, written_adjusted
 
 
 def at(day: date, moment: time, zone: ZoneInfo) -> int:
@@ -245,7 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.TOO_MANY_REQUESTS, b"Too Many Requests\r\n", "text/html", headers)
         elif fault == "break":
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, b"<html>oops</html>", "text/html")
-        elif symbol not in self.yahoo.listings:
+        elif fault == "delisted" or self.yahoo.renamed.get(symbol, symbol) not in self.yahoo.listings:
             self._send(HTTPStatus.NOT_FOUND, json.dumps(not_found(symbol)).encode(), "application/json")
         else:
             answer = self.yahoo.chart(symbol, query)

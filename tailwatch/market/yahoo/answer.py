@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import pandas as pd
 
-from tailwatch.errors import BadAnswerError
+from tailwatch.errors import BadAnswerError, OtherSymbolError
 from tailwatch.market import calendars
 from tailwatch.market.sources import Bar, PriceHistory
 from tailwatch.market.yahoo.client import RawAnswer
@@ -31,6 +31,8 @@ _ASSET_CLASSES: Final = {
 }
 #: Yahoo's prices are single-precision floats written out: 129.92999267578125 was 129.93.
 _SIGNIFICANT_DIGITS: Final = 7
+#: Yahoo says when an instrument was traded last: prices that end so much sooner are half an answer.
+_PRICES_END_WITHIN: Final = timedelta(days=30)
 #: New shares for one old share, and the other way round; what is beyond is a mistake.
 _LARGEST_SPLIT: Final = 1e6
 _LARGEST_PRICE: Final = 1e15
@@ -44,18 +46,22 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
     Days without a price, and the day of a session that is still open, are left out.
 
     Raises:
-        BadAnswerError: it is about another symbol, has no currency, no finished session or a split that cannot be.
+        BadAnswerError: it is about another symbol, has no currency, no finished session or a split that cannot be,
+            or its prices end long before the last trade.
     """
+    # Comparisons are false for NaN, so this drops days without a price too.
+    frame = raw.frame[(raw.frame["Close"] > 0) & (raw.frame["Adj Close"] > 0)]
     symbol = str(raw.meta["symbol"] or "").upper()
     if symbol != ticker:
-        raise BadAnswerError(
-            f"Yahoo answered for {symbol or 'no symbol'} when asked for {ticker}; nothing was taken."
+        raise OtherSymbolError(
+            f"Yahoo answered for {symbol or 'no symbol'} when asked for {ticker}; nothing was taken. If "
+            f"that is its new symbol, book it as that.",
+            symbol,
+            dict(zip(_days(frame), frame["Close"], strict=True)),
         )
     currency = raw.meta["currency"]
     if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
         raise BadAnswerError(f"Yahoo gave no currency for {ticker}; nothing was taken.")
-    # Comparisons are false for NaN, so this drops days without a price too.
-    frame = raw.frame[(raw.frame["Close"] > 0) & (raw.frame["Adj Close"] > 0)]
     open_day, exchange = _open_day(raw.meta, frame, now), raw.meta["exchangeName"]
     bars = [
         Bar(
@@ -79,6 +85,7 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
     ]
     if not bars:
         raise BadAnswerError(f"Yahoo gave no finished session with a price for {ticker} since {start}.")
+    _check_end(ticker, bars[-1].day, raw.meta["regularMarketTime"])
     return PriceHistory(
         ticker=ticker,
         source=_SOURCE,
@@ -87,9 +94,26 @@ def read(ticker: str, raw: RawAnswer, start: date, now: datetime) -> PriceHistor
         since=start,
         bars=bars,
         splits=list(_splits(ticker, raw.frame)),
+        blank=[day for day in _blank_days(raw.frame) if start <= day != open_day],
         labels=_labels(raw.meta["instrumentType"]),
         calendar=calendars.calendar_of(ticker, exchange if isinstance(exchange, str) else None),
     )
+
+
+def _check_end(ticker: str, last: date, traded: object) -> None:
+    """Refuse prices that end long before the instrument was traded last."""
+    if isinstance(traded, datetime) and traded.date() - last > _PRICES_END_WITHIN:
+        raise BadAnswerError(
+            f"Yahoo's prices of {ticker} end on {last}, but it was traded on {traded.date()}: the answer is not "
+            "complete."
+        )
+
+
+def _blank_days(frame: pd.DataFrame) -> list[date]:
+    """Return the days that Yahoo lists as sessions and gives no price of."""
+    # A split or dividend of a day without a session has a row of its own.
+    events = (frame["Stock Splits"] != 0) | (frame["Dividends"] != 0)
+    return _days(frame[~((frame["Close"] > 0) & (frame["Adj Close"] > 0)) & ~events])
 
 
 def _labels(kind: object) -> dict[str, str]:

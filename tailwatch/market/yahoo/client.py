@@ -32,6 +32,7 @@ from yfinance.exceptions import YFException, YFPricesMissingError, YFRateLimitEr
 from tailwatch.errors import (
     BadAnswerError,
     PriceSourceError,
+    SourceBrokenError,
     SourceRefusedError,
     SourceTimeoutError,
     SourceUnreachableError,
@@ -50,6 +51,7 @@ META: Final = (
     "instrumentType",
     "exchangeName",
     "currentTradingPeriod",
+    "regularMarketTime",
 )
 CHART_PATH: Final = "/v8/finance/chart/"
 HTTP_NOT_FOUND: Final = 404
@@ -84,9 +86,9 @@ class RawAnswer:
     """What yfinance made of Yahoo's answer.
 
     Attributes:
-        frame: One row a session, its index days in the exchange's time zone; columns Close, Adj Close, Volume and
-            Stock Splits (new shares for one old share, 0 on other days). A split of a day without a session has a
-            row of its own, without prices.
+        frame: One row a session, its index days in the exchange's time zone; columns Close, Adj Close, Volume,
+            Dividends and Stock Splits (new shares for one old share, 0 on other days). A split or dividend of a day
+            without a session has a row of its own, without prices, and so has a session without a price.
         meta: Yahoo's own description of the instrument.
     """
 
@@ -112,7 +114,12 @@ def ask(ticker: str, timeout_seconds: float, base_url: str | None, since: date |
             warnings.simplefilter("ignore")
             # Both closes are wanted: what "adjusted" means is decided in our own code and not by a default.
             frame = asked.history(
-                **_asked_for(since), interval="1d", auto_adjust=False, actions=True, timeout=timeout_seconds
+                **_asked_for(since),
+                interval="1d",
+                auto_adjust=False,
+                actions=True,
+                keepna=True,
+                timeout=timeout_seconds,
             )
         meta = asked.get_history_metadata()
         # Item by item: reading all of them would ask Yahoo for the hours of each day.
@@ -190,7 +197,7 @@ class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
         if response.status_code == HTTP_NOT_FOUND and _error_code(response) == "Not Found":
             raise UnknownTickerError(f"Yahoo does not know {ticker}.")
         if response.status_code >= HTTP_SERVER_ERROR:
-            raise BadAnswerError(f"Yahoo failed to answer for {ticker} (status {response.status_code}).")
+            raise SourceBrokenError(f"Yahoo failed to answer for {ticker} (status {response.status_code}).")
         if response.status_code == HTTP_TOO_MANY_REQUESTS:
             told = response.headers.get("Retry-After") or ""
             self._retry_after = min(float(told), LONGEST_REFUSAL_SECONDS) if told.isdecimal() else REFUSED_SECONDS

@@ -101,7 +101,9 @@ def test_one_process_alone_tries_whether_it_is_back(engine: Engine, run: Run) ->
         assert breakers.out_of_service(connection, ["yahoo"], later) == {}
     with engine.begin() as connection:
         out = breakers.out_of_service(connection, ["yahoo"], later)
-    assert [str(error) for error in out.values()] == ["It could not be reached."]
+    assert [str(error) for error in out.values()] == [
+        "It could not be reached. It is left alone until 2024-03-01 22:01 UTC."
+    ]
     # The one that tried died on the way.
     with engine.begin() as connection:
         assert breakers.out_of_service(connection, ["yahoo"], later + breakers.PROBE) == {}
@@ -146,9 +148,11 @@ def test_a_run_of_the_worker_leaves_alone_what_another_was_refused_by(
         status, reason = connection.execute(
             text("SELECT status, status_reason FROM instruments WHERE ticker = 'XOM'")
         ).one()
-        assert (status, reason) == (
-            "failed",
-            "Yahoo refused to answer (429, too many requests). The next try comes by itself.",
+        out_until = connection.scalar(text("SELECT out_until FROM price_sources"))
+        assert status == "failed"
+        assert reason == (
+            "Yahoo refused to answer (429, too many requests). It is left alone until "
+            f"{out_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC. The next try comes by itself."
         )
         connection.execute(text("UPDATE price_sources SET out_until = now()"))
         connection.execute(text("UPDATE instruments SET next_fetch_at = now()"))

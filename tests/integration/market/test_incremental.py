@@ -105,11 +105,6 @@ def split(listing: Listing) -> None:
     listing.splits = [(listing.days[-1], 2, 1)]
 
 
-def announced(listing: Listing) -> None:
-    """A split that the prices are not adjusted for yet."""
-    listing.splits = [(listing.days[-1], 2, 1)]
-
-
 def restated(listing: Listing) -> None:
     listing.closes[-3] *= 1.01
     listing.adjusted[-3] *= 1.01
@@ -121,7 +116,7 @@ def withdrawn(listing: Listing) -> None:
 
 @pytest.mark.parametrize(
     ("happens", "kind"),
-    [(rebased, "rebased"), (split, "rebased"), (announced, None), (restated, "restated"), (withdrawn, "removed")],
+    [(rebased, "rebased"), (split, "rebased"), (restated, "restated"), (withdrawn, "removed")],
 )
 def test_what_is_no_continuation_brings_the_whole_history(
     engine: Engine, kept: YahooServer, happens: Any, kind: str | None
@@ -139,7 +134,11 @@ def test_what_is_no_continuation_brings_the_whole_history(
 
 
 def test_another_currency_is_no_continuation(engine: Engine, kept: YahooServer) -> None:
-    kept.listings["KO"].currency = "GBp"
+    listing = kept.listings["KO"]
+    listing.currency = "GBp"
+    listing.closes, listing.adjusted = (
+        [price * 100 for price in them] for them in (listing.closes, listing.adjusted)
+    )
     assert fetch(engine, kept, "KO", now=TOMORROW) == ["KO"]
     assert asked(kept) == ["part", "whole"]
     assert one(engine, "SELECT currency FROM instruments WHERE ticker = 'KO'") == "GBp"

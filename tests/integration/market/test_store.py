@@ -242,7 +242,7 @@ def test_a_refusal_is_not_asked_again_before_its_time(engine: Engine, keep: Call
 def test_a_ticker_that_nobody_knows_waits_for_the_night(engine: Engine, keep: Callable[..., bool]) -> None:
     assert [keep(UNKNOWN), keep(UNKNOWN)] == [True, False]
     state = instrument(engine)
-    assert (state.status, state.status_reason) == ("unknown", "No price source knows KO.")
+    assert (state.status, state.status_reason) == ("unknown", "No price source knows KO. Is it spelt right?")
     assert state.next_fetch_at is None
     assert keep(served("1")) is True, "it may be listed tomorrow"
 
@@ -254,20 +254,30 @@ def test_a_ticker_that_is_suddenly_unknown_keeps_its_prices(engine: Engine, keep
     state = instrument(engine)
     assert (state.status, state.status_reason) == (
         "failed",
-        "No price source knows KO. Its last prices stay in use.",
+        f"No price source knows KO. {store.GONE} Its last prices stay in use. The next try comes by itself.",
     )
+    # Yahoo forgets live tickers for an hour at times. What is gone for good is left to the nights.
+    waits = []
+    while state.next_fetch_at is not None:
+        waits.append(state.next_fetch_at - state.last_fetched_at)
+        keep(UNKNOWN)
+        state = instrument(engine)
+    assert len(waits) == store.TRIES_OF_UNKNOWN
+    assert waits == sorted(waits)
+    assert timedelta(hours=7) < sum(waits, timedelta(0)) < timedelta(hours=12)
 
 
-def test_a_ticker_that_only_a_later_source_still_knows_says_so_and_waits_for_the_night(
-    engine: Engine, keep: Callable[..., bool]
-) -> None:
+def test_a_ticker_that_only_a_later_source_still_knows_says_so(engine: Engine, keep: Callable[..., bool]) -> None:
     """Yahoo forgets what is delisted; the sample does not, and is no better than what is there."""
     keep(served("1", "2"))
     assert keep(served("7", "8", source="sample")) is False
     assert closes(engine) == [1, 2]
     state = instrument(engine)
-    assert (state.status, state.next_fetch_at) == ("failed", None)
-    assert state.status_reason == "The source yahoo does not know KO any more. Its last prices stay in use."
+    assert state.status == "failed"
+    assert state.status_reason == (
+        f"The source yahoo does not know KO any more. {store.GONE} Its last prices stay in use. "
+        "The next try comes by itself."
+    )
 
 
 def test_the_same_numbers_in_another_currency_are_a_change(engine: Engine, keep: Callable[..., bool]) -> None:

@@ -158,7 +158,7 @@ def test_a_ticker_yahoo_does_not_know(yahoo: YahooServer) -> None:
 def test_an_answer_that_cannot_be_used_is_not_used(yahoo: YahooServer, fault: Fault, sentence: str) -> None:
     yahoo.knows("KO")
     caught = failure(yahoo, fault)
-    assert type(caught) is BadAnswerError
+    assert isinstance(caught, BadAnswerError)
     assert sentence in str(caught)
     del yahoo.faults["KO"]
     assert ask(yahoo).bars, "the next answer is read as ever"

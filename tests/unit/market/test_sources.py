@@ -69,7 +69,7 @@ def test_unknown_is_what_every_source_says() -> None:
     unknown = always(UnknownTickerError())
     outcome = SourceChain([Source("yahoo", unknown), Source("sample", unknown)]).fetch("NOSUCH", START, NOW)
     assert (outcome.status, outcome.history) == ("unknown", None)
-    assert outcome.reason == "No price source knows NOSUCH (asked: yahoo and sample). Is it spelt right?"
+    assert outcome.reason == "No price source knows NOSUCH (asked: yahoo and sample)."
 
 
 @pytest.mark.parametrize(
