@@ -35,6 +35,16 @@ def test_live_quotes_are_switched_on_by_their_profile_alone() -> None:
     assert quotes["networks"] == ["data", "outside"]
 
 
+def test_prices_of_ones_own_are_mounted_to_be_read_only_where_they_are_asked_for() -> None:
+    assert COMPOSE["x-settings"]["PRICE_FOLDER"] == "${PRICE_FOLDER:+/prices}"
+    mounted = {
+        name: [volume for volume in service.get("volumes", []) if ":/prices" in volume]
+        for name, service in SERVICES.items()
+    }
+    assert {name for name, volumes in mounted.items() if volumes} == {"worker-nightly"}
+    assert mounted["worker-nightly"] == ["${PRICE_FOLDER:-./deploy/prices}:/prices:ro"]
+
+
 def test_only_the_web_server_is_published() -> None:
     assert [name for name, service in SERVICES.items() if service.get("ports")] == ["frontend"]
     assert not [name for name, service in SERVICES.items() if service.get("network_mode") == "host"]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine, text
 
+from tailwatch import accounts
+from tailwatch.db.models import Portfolio
 from tailwatch.db.session import transaction
 from tailwatch.embedded.environment import ROOT
 from tailwatch.errors import SourceRefusedError
 from tailwatch.market import breakers, remarks
+from tailwatch.market.calendars import newest_session, sessions_between
 from tailwatch.market.instruments import ensure_instruments
 from tailwatch.market.sources import SourceChain
+from tests.support.markets import store
+from tests.support.work import book
 
 
 @pytest.fixture
@@ -78,3 +84,31 @@ def test_a_changed_symbol_is_followed(engine: Engine, redis_url: str, instrument
     assert row.ticker == "COKE"
     assert row.next_fetch_at <= datetime.now(UTC)
     assert row.market_revision > 0
+
+
+def test_the_status_says_what_is_awaited_and_how_many_sessions_are_missing(
+    engine: Engine, redis_url: str, instrument_id: int
+) -> None:
+    # KO itself is nobody's; of these two the second has another calendar.
+    with transaction(engine) as session:
+        owner = accounts.create_owner(session, "owner@example.org")
+        portfolio = Portfolio(user_id=owner.id, name="Prices")
+        session.add(portfolio)
+        session.flush()
+        portfolio_id = portfolio.id
+    for ticker, calendar in (("KO", "XNYS"), ("WEEK", None)):
+        made = store(engine, ticker, "USD", [date(2026, 3, 31)], [Decimal(62)])
+        values = {"id": made, "calendar": calendar}
+        with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE instruments SET calendar = :calendar, due_day = '2026-04-01' WHERE id = :id"), values
+            )
+        book(engine, portfolio_id, ticker, "1")
+    said = {
+        line.split()[1]: line for line in command(engine, redis_url, "status").splitlines() if "2026-03-31" in line
+    }
+    now = datetime.now(UTC)
+    for ticker, calendar in (("KO", "XNYS"), ("WEEK", None)):
+        missing = len(sessions_between(calendar, date(2026, 4, 1), newest_session(calendar, now)))
+        assert "│ late " in said[ticker]
+        assert f"│ 2026-04-01 ({calendar or 'weekdays'}), {missing} missing" in said[ticker]
