@@ -32,6 +32,10 @@ const TERMS = {
     'The volatilities of the positions added up, divided by the portfolio’s. 1: nothing offsets anything; 2: half of it cancels.',
   'effective positions':
     'How many positions of equal size would be as concentrated as these, by the squares of their weights.',
+  'time-weighted':
+    'What money has earned that was there throughout: when something was paid in or taken out does not matter. For comparing with others.',
+  'money-weighted':
+    'What your own money has earned, as it came and went: the one rate that turns all that was paid in into what was taken out and what is there now.',
   'by beta':
     'The name was not traded then: what its beta times the market’s move of then would have made of it.',
 } as const;

@@ -207,6 +207,17 @@ export class Api {
     });
   }
 
+  /** Returns from the close of `from` on; without it, from the first entry on. */
+  performance(
+    portfolio_id: number,
+    from: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<api.Performance> {
+    const url = '/api/portfolios/{portfolio_id}/performance';
+    const parts = { path: { portfolio_id }, query: { from } };
+    return this.http.send<api.GetPerformanceData, api.Performance>('GET', url, parts, signal);
+  }
+
   /** How the prices stand that the reader's portfolios rest on. */
   prices(): Promise<PriceStanding[]> {
     return all((cursor) =>

@@ -18,6 +18,7 @@ export type {
   Me,
   MethodFigures,
   NewToken,
+  Performance,
   Portfolio,
   Preview,
   PreviewFigures,

@@ -22,6 +22,7 @@ import { Portfolios } from '../../core/portfolios';
 import { Card } from '../../ui/card';
 import { entryWords } from './entry-words';
 import { Icon } from '../../ui/icon';
+import { Performance } from '../performance/performance';
 import { Answer } from './answer';
 import { Backtest } from './backtest';
 import { Contributions } from './contributions';
@@ -58,6 +59,7 @@ const METHODS: Record<RiskMethod, string> = {
     Icon,
     MatButton,
     Methods,
+    Performance,
     RouterLink,
     Stress,
     TradeForm,
