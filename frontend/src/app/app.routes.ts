@@ -34,6 +34,11 @@ export const routes: Routes = [
         loadComponent: () => import('./features/import/import'),
       },
       {
+        path: 'portfolios/:portfolioId/changes',
+        title: 'Changes to the book · Tailwatch',
+        loadComponent: () => import('./features/changes/changes'),
+      },
+      {
         path: 'prices',
         title: 'Prices · Tailwatch',
         loadComponent: () => import('./features/prices/prices'),

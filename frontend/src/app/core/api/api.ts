@@ -133,12 +133,21 @@ export class Api {
     return this.http.send<api.DeleteImportData, api.TakenBack>('DELETE', url, { path });
   }
 
-  /** Who changed or removed which entry, the newest first. */
-  changes(portfolio_id: number): Promise<api.RecordedChangePage> {
-    const url = '/api/portfolios/{portfolio_id}/trades/changes';
-    return this.http.send<api.ListChangesData, api.RecordedChangePage>('GET', url, {
-      path: { portfolio_id },
-    });
+  /** Who changed or removed which entry, the newest first; those of one entry where it is named. */
+  changes(
+    portfolio_id: number,
+    trade_id: number | null,
+    cursor?: string,
+  ): Promise<api.RecordedChangePage> {
+    const query = { cursor };
+    if (trade_id === null) {
+      const url = '/api/portfolios/{portfolio_id}/trades/changes';
+      const parts = { path: { portfolio_id }, query };
+      return this.http.send<api.ListChangesData, api.RecordedChangePage>('GET', url, parts);
+    }
+    const url = '/api/portfolios/{portfolio_id}/trades/{trade_id}/changes';
+    const parts = { path: { portfolio_id, trade_id }, query };
+    return this.http.send<api.ListChangesOfTradeData, api.RecordedChangePage>('GET', url, parts);
   }
 
   holdings(portfolio_id: number): Promise<api.Holdings> {

@@ -27,6 +27,7 @@ export type {
   PriceStanding,
   Progress,
   ReadRow,
+  RecordedChange,
   Risk,
   RiskGroup,
   ServedDay,

@@ -41,6 +41,7 @@ export class Trades {
       words: entryWords(trade),
       day: day(trade.executed_at),
       moment: moment(trade.executed_at),
+      changed: trade.updated_at !== trade.created_at,
     })),
   );
   protected readonly table = computed<PlainTable>(() => ({
