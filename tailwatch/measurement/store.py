@@ -26,8 +26,10 @@ from tailwatch.risk.episodes import EPISODES, EpisodeReturns
 from tailwatch.risk.scenarios import Scenarios
 from tailwatch.risk.types import AlignedBenchmark, AlignedInstrument, Sample, Status
 
-#: Folders that are kept: tonight's and the night before's, for some benchmarks and windows.
-_MOST: Final = 24
+#: What the folders may weigh together, which in a container is memory: some 20 MB a night for 500 instruments, 200 MB
+#: for 5,000. The two newest stay whatever they weigh.
+_MOST_BYTES: Final = 256 * 2**20
+_FEWEST: Final = 2
 _ABOUT: Final = "about.json"
 
 log = structlog.get_logger(__name__)
@@ -79,9 +81,12 @@ def _alone(folder: Path) -> Iterator[None]:
 def _tidy(folder: Path, newest: str) -> None:
     others = [one for one in folder.iterdir() if one.is_dir() and one.name != newest]
     others.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    for one in others[_MOST - 1 :]:
-        # Whoever has mapped it keeps its pages.
-        shutil.rmtree(one, ignore_errors=True)
+    bytes_kept = 0
+    for place, one in enumerate([folder / newest, *others], start=1):
+        bytes_kept += sum(file.stat().st_size for file in one.rglob("*") if file.is_file())
+        if place > _FEWEST and bytes_kept > _MOST_BYTES:
+            # Whoever has mapped it keeps its pages.
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _write(folder: Path, name: str, samples: Sequence[Shared]) -> None:

@@ -218,12 +218,24 @@ def test_without_usable_files_the_night_goes_on(stocked: Engine, tmp_path: Path,
     assert_alike(stocked, ids)
 
 
-def test_old_samples_are_cleared_away(tmp_path: Path) -> None:
-    for number in range(40):
-        assert store.fetch(f"name-{number:02}", list) == []
-    kept = {one.name for one in (tmp_path / f"tailwatch-samples-{os.getuid()}").iterdir() if one.is_dir()}
-    assert "name-39" in kept
-    assert len(kept) == 24
+def test_old_samples_are_cleared_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / f"tailwatch-samples-{os.getuid()}"
+
+    def kept() -> set[str]:
+        return {one.name for one in folder.iterdir() if one.is_dir()}
+
+    for number in range(9):
+        assert store.fetch(f"name-{number}", list) == []
+    assert len(kept()) == 9
+    for number in range(9):
+        os.utime(folder / f"name-{number}", (number, number))
+    # An empty list is two bytes.
+    monkeypatch.setattr(store, "_MOST_BYTES", 8)
+    store.fetch("newest", list)
+    assert kept() == {"newest", "name-8", "name-7", "name-6"}
+    monkeypatch.setattr(store, "_MOST_BYTES", 0)
+    store.fetch("newer", list)
+    assert kept() == {"newer", "newest"}
 
 
 def test_one_that_fails_does_not_take_the_others_along(stocked: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
