@@ -71,6 +71,8 @@ class Settings(BaseSettings):
 
     price_sources: Annotated[tuple[Literal["yahoo", "csv", "folder", "sample"], ...], NoDecode] = ("yahoo", "sample")
     price_history_days: int = Field(default=10_600, ge=120, le=20_000)
+    #: Requests for prices that are under way at once.
+    price_concurrency: int = Field(default=4, ge=1, le=32)
     yahoo_timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     yahoo_base_url: str | None = None
     #: With {ticker}, and if need be {start}, {end} and {key}.

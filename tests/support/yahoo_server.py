@@ -97,6 +97,7 @@ class YahooServer:
         renamed: Symbols under which another one is answered for.
         access_faults: By path: `/` gives the cookie, `/v1/test/getcrumb` the crumb, `/consent` the other cookie.
         requests: (path, query) of each request that came, in order.
+        most_at_once: Charts that were asked for at the same time.
     """
 
     def __init__(self) -> None:
@@ -109,12 +110,27 @@ class YahooServer:
         self.renamed: dict[str, str] = {}
         self.access_faults: dict[str, AccessFault] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._counting = threading.Lock()
         self.stopping = threading.Event()
         self.url = ""
 
     def knows(self, *tickers: str) -> None:
         for ticker in tickers:
             self.listings[ticker] = sample_listing(ticker)
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a chart that is being asked for."""
+        with self._counting:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._at_once -= 1
 
     def charts_asked(self) -> list[str]:
         return [path.rsplit("/", 1)[1] for path, _ in self.requests if path.startswith("/v8/finance/chart/")]
@@ -232,7 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None:
             self._refuse_access(fault)
         elif path.startswith("/v8/finance/chart/"):
-            self._chart(path.rsplit("/", 1)[1], query)
+            with self.yahoo.one_more():
+                self._chart(path.rsplit("/", 1)[1], query)
         elif path == "/v1/test/getcrumb":
             self._send(HTTPStatus.OK, CRUMB.encode(), "text/plain")
         elif path in {"", "/"}:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -18,10 +18,11 @@ from tailwatch.market.chain import configured_chain
 from tailwatch.market.sources import Known, Outcome, SourceChain
 from tailwatch.queue import FETCH_PRICES, NIGHTLY_PRICES, celery_app
 from tailwatch.settings import get_settings
+from worker.fetching import in_threads
 from worker.nightly import business_day
 
-#: What was fetched is kept at least this often, so that a page sees prices arrive.
-SAVE_SECONDS: Final = 1.0
+#: After this time a task begins nothing more: another takes what is left, before this one's time limit ends it.
+ASKING_SECONDS: Final = 75.0
 
 log = structlog.get_logger(__name__)
 
@@ -39,14 +40,29 @@ def fetch_prices(instrument_ids: Sequence[int]) -> None:
         known = incremental.load_known(connection, wanted, now.date())
         names = [source.name for source in chain.sources]
         chain.out_of_service |= breakers.out_of_service(connection, names, now)
+        has_failed = any(source.failures for source in breakers.states(connection, names))
     start = now.date() - timedelta(days=get_settings().price_history_days)
-    outcomes: dict[int, Outcome] = {}
-    saved_at = time.monotonic()
-    for number, (instrument_id, ticker) in enumerate(wanted.items(), start=1):
-        outcomes[instrument_id] = fetch(chain, ticker, start, known.get(instrument_id))
-        if number == len(wanted) or time.monotonic() - saved_at > SAVE_SECONDS:
+
+    def ask(instrument_id: int) -> Outcome:
+        return fetch(chain, wanted[instrument_id], start, known.get(instrument_id))
+
+    threads, rest = get_settings().price_concurrency, set(wanted)
+    with closing(in_threads(ask, wanted, threads, seconds=ASKING_SECONDS, first_alone=has_failed)) as answers:
+        for outcomes in answers:
             save(engine, outcomes, chain)
-            outcomes, saved_at = {}, time.monotonic()
+            rest -= outcomes.keys()
+    if rest:
+        with engine.begin() as connection:
+            connection.execute(_GIVE_BACK, {"ids": list(rest), "channel": refresh.NOTIFY_CHANNEL})
+
+
+# Nothing is lost if a task ends before this: then the sweep sends what is due again, two minutes later.
+_GIVE_BACK = text(
+    """
+    WITH given_back AS (UPDATE instruments SET fetch_queued_at = NULL WHERE id = ANY(:ids) RETURNING id)
+    SELECT pg_notify(:channel, '') FROM given_back LIMIT 1
+    """
+)
 
 
 def fetch(chain: SourceChain, ticker: str, start: date, known: Known | None = None) -> Outcome:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import time
 import warnings
 from dataclasses import dataclass
@@ -54,10 +55,14 @@ META: Final = (
     "regularMarketTime",
 )
 CHART_PATH: Final = "/v8/finance/chart/"
+#: How long the hosts of cookie and crumb are left alone after one of them let us wait for nothing.
+ACCESS_OUT_SECONDS: Final = 60.0
 HTTP_NOT_FOUND: Final = 404
 HTTP_TOO_MANY_REQUESTS: Final = 429
 HTTP_SERVER_ERROR: Final = 500
 
+# yfinance calls pandas in ways that pandas 4 will drop; a reader of our logs can do nothing about it.
+warnings.filterwarnings("ignore", module="yfinance")
 # Raise instead of logging and returning an empty table.
 YfConfig.debug.hide_exceptions = False
 _CACHE_PREFIX: Final = "tailwatch-yfinance-"
@@ -79,6 +84,9 @@ def _cache_folder() -> tempfile.TemporaryDirectory[str]:
 # yfinance keeps the cookie in an SQLite file, by default one for all processes, which then lock each other out.
 _cache = _cache_folder()
 yf.set_tz_cache_location(_cache.name)
+
+
+_making: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -105,22 +113,21 @@ def ask(ticker: str, timeout_seconds: float, base_url: str | None, since: date |
     Raises:
         PriceSourceError: of the kind that fits, with a sentence.
     """
-    session = _session(base_url)
+    with _making:
+        # One for all threads: yfinance, too, has one at a time, whichever it was given last.
+        session = _session(base_url)
     session.start(timeout_seconds)
     try:
         asked = _Ticker(ticker, session=session)
-        with warnings.catch_warnings():
-            # yfinance calls pandas in ways that pandas 4 will drop; a reader of our logs can do nothing about it.
-            warnings.simplefilter("ignore")
-            # Both closes are wanted: what "adjusted" means is decided in our own code and not by a default.
-            frame = asked.history(
-                **_asked_for(since),
-                interval="1d",
-                auto_adjust=False,
-                actions=True,
-                keepna=True,
-                timeout=timeout_seconds,
-            )
+        # Both closes are wanted: what "adjusted" means is decided in our own code and not by a default.
+        frame = asked.history(
+            **_asked_for(since),
+            interval="1d",
+            auto_adjust=False,
+            actions=True,
+            keepna=True,
+            timeout=timeout_seconds,
+        )
         meta = asked.get_history_metadata()
         # Item by item: reading all of them would ask Yahoo for the hours of each day.
         return RawAnswer(frame, {key: meta.get(key) for key in META})
@@ -156,35 +163,54 @@ class _Ticker(yf.Ticker):  # type: ignore[misc]
         return "UTC"
 
 
+class _Question(threading.local):
+    """What one thread asks just now."""
+
+    seconds = 0.0
+    deadline = 0.0
+    retry_after = REFUSED_SECONDS
+
+
 class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
-    """One time limit for all requests of a ticker; and statuses are read that yfinance passes over."""
+    """One time limit for all requests of a ticker; and statuses are read that yfinance passes over.
+
+    Threads share it, and with it cookie and crumb, which yfinance fetches under a lock of its own; curl_cffi gives
+    each thread a connection.
+    """
 
     def __init__(self, base_url: str | None) -> None:
         super().__init__(impersonate="chrome")
         self._base = urlsplit(base_url) if base_url is not None else None
-        self._seconds = 0.0
-        self._deadline = 0.0
-        self._retry_after = REFUSED_SECONDS
+        self._question = _Question()
+        self._access_out_until = 0.0
 
     def start(self, seconds: float) -> None:
-        """Give the requests that follow `seconds` together."""
-        self._seconds, self._deadline = seconds, time.monotonic() + seconds
+        """Give the requests of this thread that follow `seconds` together."""
+        self._question.seconds, self._question.deadline = seconds, time.monotonic() + seconds
 
     def refusal(self) -> SourceRefusedError:
-        """Return the failure that the last status 429 was."""
-        return SourceRefusedError("Yahoo refused to answer (429, too many requests).", self._retry_after)
+        """Return the failure that this thread's last status 429 was."""
+        return SourceRefusedError("Yahoo refused to answer (429, too many requests).", self._question.retry_after)
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
         asked = urlsplit(url)
         is_chart = asked.path.startswith(CHART_PATH)
-        left = self._deadline - time.monotonic()
+        left = self._question.deadline - time.monotonic()
         if left <= 0:
             raise Timeout("the time for this ticker is over")
+        if not is_chart and time.monotonic() < self._access_out_until:
+            # The other threads wait while one asks: all of them would spend their time on it, one after another.
+            raise Timeout("cookie and crumb are left alone for a while")
         # Charts need neither cookie nor crumb: a host of theirs that hangs may not take the time away.
-        kwargs["timeout"] = left if is_chart else min(left, self._seconds / 4)
+        kwargs["timeout"] = left if is_chart else min(left, self._question.seconds / 4)
         if self._base is not None:
             url = urlunsplit((self._base.scheme, self._base.netloc, asked.path, asked.query, ""))
-        response = super().request(method, url, *args, **kwargs)
+        try:
+            response = super().request(method, url, *args, **kwargs)
+        except Timeout:
+            if not is_chart:
+                self._access_out_until = time.monotonic() + ACCESS_OUT_SECONDS
+            raise
         if is_chart:
             self._read_status(response, asked.path.removeprefix(CHART_PATH))
         return response
@@ -200,7 +226,8 @@ class _Session(requests.Session):  # type: ignore[type-arg, unused-ignore]
             raise SourceBrokenError(f"Yahoo failed to answer for {ticker} (status {response.status_code}).")
         if response.status_code == HTTP_TOO_MANY_REQUESTS:
             told = response.headers.get("Retry-After") or ""
-            self._retry_after = min(float(told), LONGEST_REFUSAL_SECONDS) if told.isdecimal() else REFUSED_SECONDS
+            seconds = min(float(told), LONGEST_REFUSAL_SECONDS) if told.isdecimal() else REFUSED_SECONDS
+            self._question.retry_after = seconds
 
 
 def _error_code(response: Any) -> str | None:

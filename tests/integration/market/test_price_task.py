@@ -99,7 +99,11 @@ def test_a_name_of_any_kind_loses_nothing(engine: Engine, yahoo: YahooServer) ->
     assert column(engine, "KO", "name") == "Coca Cola"
 
 
-def test_a_refusal_is_asked_for_once_and_its_time_is_kept(engine: Engine, yahoo: YahooServer) -> None:
+def test_a_refusal_is_asked_for_once_and_its_time_is_kept(
+    engine: Engine, yahoo: YahooServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRICE_CONCURRENCY", "1")
+    get_settings.cache_clear()
     yahoo.everything, yahoo.retry_after = "refuse", "3600"
     before = datetime.now(UTC)
     run(engine, "KO", "NOSUCH", "XOM")
