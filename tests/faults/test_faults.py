@@ -72,6 +72,47 @@ def test_a_worker_killed_in_mid_computation(product: Product, portfolio_id: int)
     product.wait_fresh(portfolio_id, revision, seconds=30)
 
 
+def test_a_nightly_batch_killed_in_the_middle(product: Product, portfolio_id: int) -> None:
+    with product.engine.begin() as connection:
+        ids = connection.scalars(
+            text(
+                """
+                INSERT INTO portfolios (user_id, name) SELECT user_id, 'Night ' || n
+                FROM portfolios, generate_series(1, 300) n WHERE id = :id RETURNING id
+                """
+            ),
+            {"id": portfolio_id},
+        ).all()
+        connection.execute(
+            text(
+                """
+                INSERT INTO trades (portfolio_id, type, instrument_id, quantity, price, currency, executed_at)
+                SELECT p.id, 'buy', i.id, p.id, 60, 'USD', now()
+                FROM unnest(CAST(:ids AS int[])) p (id), instruments i
+                WHERE i.ticker = 'KO'
+                """
+            ),
+            {"ids": ids},
+        )
+    with product.engine.begin() as connection:
+        connection.execute(text("LOCK TABLE splits IN ACCESS EXCLUSIVE MODE"))
+        # As new prices leave them: so many go to the nightly queue.
+        with product.engine.begin() as other:
+            other.execute(
+                text("UPDATE portfolios SET market_revision = nextval('market_revision') WHERE id = ANY(:ids)"),
+                {"ids": ids},
+            )
+        wait_until(lambda: any(computing(product, each) for each in (ids[0], ids[-1])), "a worker is at it")
+        product.kill("background")
+    assert not any(snapshots(product, each) for each in ids)
+    with product.engine.begin() as connection:
+        # As a minute later, when the message that died with the worker is sent again.
+        connection.execute(text("UPDATE portfolios SET queued_at = queued_at - interval '1 minute'"))
+    product.start("background")
+    wait_until(lambda: all(snapshots(product, each) for each in ids), "all of them are computed")
+    assert {snapshots(product, each) for each in ids} == {1}
+
+
 def computing(product: Product, portfolio_id: int) -> bool:
     with product.engine.connect() as connection:
         return bool(
