@@ -14,7 +14,12 @@ from tailwatch.market.sources import SAME_PRICE, Bar, PriceHistory
 #: An answer with less than this share of the sessions that are stored from the same source is half an answer.
 COMPLETE_ENOUGH: Final = 0.75
 
-_COUNT = text("SELECT count(*) FROM prices WHERE instrument_id = :id AND source = :source AND day >= :since")
+_COUNT = text(
+    """
+    SELECT count(*) FILTER (WHERE source = :source AND day >= :since) AS comparable, count(*) > 0 AS any
+    FROM prices WHERE instrument_id = :id
+    """
+)
 
 # Older days than were asked for go too: their adjustment is that of an earlier answer. They are out of every window,
 # so losing one a day is no change.
@@ -131,15 +136,17 @@ def replace(
         sqlalchemy.exc.DBAPIError: the database refused it.
     """
     common = {"id": instrument_id, "source": history.source, "since": history.since}
-    stored = connection.execute(_COUNT, common).scalar_one()
-    if len(history.bars) < COMPLETE_ENOUGH * stored and not may_be_shorter:
+    stored = connection.execute(_COUNT, common).one()
+    if len(history.bars) < COMPLETE_ENOUGH * stored.comparable and not may_be_shorter:
         raise ShortHistoryError(
-            f"The source {history.source} gave {len(history.bars)} sessions since {history.since}, but {stored} are "
-            "stored: its answer is not complete."
+            f"The source {history.source} gave {len(history.bars)} sessions since {history.since}, but "
+            f"{stored.comparable} are stored: its answer is not complete."
         )
     values = common | columns(history.bars) | {"now": now, "same": SAME_PRICE}
-    connection.execute(_SUPERSEDE, values)
-    dropped = connection.execute(_DELETE_OTHERS, common | {"days": values["days"]}).scalar_one()
+    dropped = 0
+    if stored.any:
+        connection.execute(_SUPERSEDE, values)
+        dropped = connection.execute(_DELETE_OTHERS, common | {"days": values["days"]}).scalar_one()
     written = connection.execute(_UPSERT, values).rowcount
     splits_changed = _replace_splits(connection, common, history)
     return bool(dropped or written or splits_changed)

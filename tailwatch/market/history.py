@@ -92,8 +92,8 @@ _CLOSES_SINCE = text(
 #: What `array_send` puts before the first element of an array of one dimension: five 32-bit numbers. Each element
 #: then is its length in bytes and its value, all big-endian.
 _HEADER_BYTES: Final = 20
-_DAYS: Final = np.dtype([("length", ">i4"), ("value", ">i4")])
-_CLOSES: Final = np.dtype([("length", ">i4"), ("value", ">f8")])
+DAYS: Final = np.dtype([("length", ">i4"), ("value", ">i4")])
+CLOSES: Final = np.dtype([("length", ">i4"), ("value", ">f8")])
 
 
 # What a day's range is made of; NaN where the source did not give it.
@@ -130,7 +130,7 @@ def load_series(
         return found
     for row in connection.execute(_RANGES, {"ids": list(found), "most": most}):
         opens, highs, lows, closes, adjusted = (
-            _reversed(sent, _CLOSES).astype(np.float64)
+            _reversed(sent, CLOSES).astype(np.float64)
             for sent in (row.opens, row.highs, row.lows, row.closes, row.adjusted)
         )
         found[row.id] = replace(found[row.id], ranges=range_variances(opens, highs, lows, closes, adjusted))
@@ -170,8 +170,8 @@ def load_closes(
     return {
         row.ticker: Closes(
             row.currency,
-            _reversed(row.days, _DAYS).astype("datetime64[D]"),
-            _reversed(row.closes, _CLOSES).astype(np.float64),
+            _reversed(row.days, DAYS).astype("datetime64[D]"),
+            _reversed(row.closes, CLOSES).astype(np.float64),
         )
         for row in rows
     }
@@ -181,13 +181,18 @@ def _read(rows: Iterable[Row[Any]]) -> dict[int, PriceSeries]:
     return {
         row.id: PriceSeries(
             row.ticker,
-            _reversed(row.days, _DAYS).astype("datetime64[D]"),
-            _reversed(row.closes, _CLOSES).astype(np.float64),
+            _reversed(row.days, DAYS).astype("datetime64[D]"),
+            _reversed(row.closes, CLOSES).astype(np.float64),
         )
         for row in rows
     }
 
 
 def _reversed(sent: memoryview, element: np.dtype[np.void]) -> npt.NDArray[Any]:
+    return read_array(sent, element)[::-1]
+
+
+def read_array(sent: memoryview, element: np.dtype[np.void]) -> npt.NDArray[Any]:
+    """Return what `array_send` sent: `DAYS` since 1970, or float8 as `CLOSES`."""
     values: npt.NDArray[Any] = np.frombuffer(sent, element, offset=_HEADER_BYTES)["value"]
-    return values[::-1]
+    return values

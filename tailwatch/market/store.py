@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tailwatch.db.models import Instrument
 from tailwatch.errors import BadAnswerError, ShortHistoryError
-from tailwatch.market import agreement, bars, gate, held, incremental, quality, remarks, short
+from tailwatch.market import agreement, bars, gate, held, incremental, quality, remarks, short, whole
 from tailwatch.market.sources import Outcome, PriceHistory, SourceChain
 
 #: First wait after nobody could serve a ticker, and after a later source served it because an earlier one failed.
@@ -61,14 +61,16 @@ def due_instruments(connection: Connection, instrument_ids: Collection[int], now
 def save_all(session: Session, outcomes: Mapping[int, Outcome], chain: SourceChain, now: datetime) -> list[int]:
     """Keep what came of many fetches; return the ids of those that changed, as `save` says it, rising.
 
-    Newer bars about which there is nothing else to say are kept all at once.
+    Newer bars about which there is nothing else to say are kept all at once, whether only they were asked for or
+    everything.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the connection is lost, and the caller's transaction with it.
     """
     try:
         with session.begin_nested():
-            kept = incremental.append_all(session.connection(), outcomes, now)
+            connection = session.connection()
+            kept = incremental.append_all(connection, whole.narrowed(connection, outcomes), now)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
