@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from tailwatch import logs
 from tailwatch.db.models import RiskSnapshot
+from tailwatch.market import breakers
 from tailwatch.market.rates import RESTING_ON
 
 NOTIFY_CHANNEL: Final = "tailwatch_refresh"
@@ -139,6 +140,27 @@ def raise_all(session: Session) -> int:
     ).scalar_one()
     session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": NOTIFY_CHANNEL})
     return int(raised)
+
+
+def fetch_prices(session: Session, instrument_id: int) -> datetime:
+    """Have the prices of an instrument fetched as soon as the caller's transaction commits; return since when.
+
+    Sources that are left alone are asked once more, by one process with one request: a person may know that they are
+    back.
+    """
+    breakers.allow_probe(session.connection())
+    values = {"id": instrument_id, "channel": NOTIFY_CHANNEL}
+    due: datetime = session.execute(_FETCH, values).scalar_one()
+    return due
+
+
+_FETCH = text(
+    """
+    WITH due AS (
+      UPDATE instruments SET next_fetch_at = now(), fetch_queued_at = NULL WHERE id = :id RETURNING next_fetch_at)
+    SELECT next_fetch_at FROM due, LATERAL (SELECT pg_notify(:channel, '')) AS woken
+    """
+)
 
 
 # --- waking: the dispatcher's sweep ---

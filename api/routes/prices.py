@@ -6,8 +6,6 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Final
 
-from sqlalchemy import text
-
 from api import cursors
 from api.auth import caller, requires
 from api.database import commit, db
@@ -25,13 +23,6 @@ from tailwatch.settings import get_settings
 routes = Routes("prices", "Prices")
 
 _DECISIONS: Final[dict[str, held.Decision]] = {"release": "released", "reject": "rejected"}
-_REFRESH = text(
-    """
-    WITH due AS (
-      UPDATE instruments SET next_fetch_at = now(), fetch_queued_at = NULL WHERE id = :id RETURNING next_fetch_at)
-    SELECT next_fetch_at FROM due, LATERAL (SELECT pg_notify(:channel, '')) AS woken
-    """
-)
 
 
 @routes.get("/prices")
@@ -88,10 +79,9 @@ def decide_held_price(ticker: str, day: str, wanted: schemas.HeldDecision) -> sc
 @requires("write")
 @routes.output(schemas.PriceRefresh, status_code=202)
 def refresh_price(ticker: str) -> schemas.PriceRefresh:
-    """Have the prices of an instrument fetched now."""
+    """Have the prices of an instrument fetched now; a source that is left alone is asked once more."""
     found = _find(ticker)
-    values = {"id": found.id, "channel": refresh.NOTIFY_CHANNEL}
-    due = db().execute(_REFRESH, values).scalar_one()
+    due = refresh.fetch_prices(db(), found.id)
     commit()
     return schemas.PriceRefresh(ticker=found.ticker, next_fetch_at=due)
 
@@ -113,6 +103,8 @@ def _detail(ticker: str) -> schemas.PriceDetail:
         asdict(found)
         | {
             "held_prices": status.held_prices(connection, [found.id]),
+            "splits": status.splits(connection, found.id),
+            "bars": status.newest_bars(connection, found.id),
             "restatements": [
                 one | {"snapshots": one["snapshots"] or []}
                 for one in status.restatements(connection, found.id, caller().user_id)

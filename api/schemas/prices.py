@@ -36,7 +36,10 @@ class PriceStanding(Output):
     last_fetched_at: Moment | None
     last_error: str | None = Field(description="Why the source of choice did not serve it.")
     held: int = Field(description="Bars that wait for a decision.")
-    remarks: list[dict[str, Any]]
+    remarks: list[dict[str, Any]] = Field(
+        description="What is odd: a code (held_price, split_announced, no_price, stale_run, gap, other_currency, "
+        "short_answer), a message and the day. Snapshots warn of the first four."
+    )
 
 
 class PriceStandingPage(Page):
@@ -74,11 +77,35 @@ class Restatement(Output):
     snapshots: list[int] = Field(description="Of yours, computed while they counted; the newest hundred.")
 
 
+class PriceSplit(Output):
+    """A split: what was booked before its day is scaled by it, once."""
+
+    day: date
+    ratio: Exact = Field(description="New shares for one old one.")
+    source: str = Field(description="user: entered by hand or from a broker's file; it stays whatever a source says.")
+
+
+class PriceBar(Output):
+    """A session, as its source gives it: adjusted for later splits."""
+
+    day: date
+    close: Exact
+    adjusted_close: Exact = Field(description="Adjusted for dividends, too: returns are made of it.")
+    open: Exact | None
+    high: Exact | None
+    low: Exact | None
+    volume: int | None
+    source: str
+    fetched_at: Moment = Field(description="When this very version of it was first seen.")
+
+
 class PriceDetail(PriceStanding):
     """The prices of one instrument, with what was held back and what was restated."""
 
     held_prices: list[HeldPrice]
     restatements: list[Restatement]
+    splits: list[PriceSplit] = Field(description="The newest first.")
+    bars: list[PriceBar] = Field(description="The newest thirty, the newest first.")
 
 
 class HeldDecision(Input):

@@ -120,10 +120,8 @@ def refresh_now(
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Have an instrument's prices fetched now; a running Tailwatch does it within a second."""
+    """Have an instrument's prices fetched now, within a second; a source that is left alone is asked once more."""
     with database(data_dir, migrated=True):
-        from sqlalchemy import text
-
         from tailwatch import refresh
         from tailwatch.db.models import Instrument
         from tailwatch.db.session import transaction
@@ -134,11 +132,7 @@ def refresh_now(
             if accept_shorter:
                 short.accept(session.get_one(Instrument, instrument_id, with_for_update={"key_share": True}))
                 session.flush()
-            session.execute(
-                text("UPDATE instruments SET next_fetch_at = now(), fetch_queued_at = NULL WHERE id = :id"),
-                {"id": instrument_id},
-            )
-            session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": refresh.NOTIFY_CHANNEL})
+            refresh.fetch_prices(session, instrument_id)
     typer.echo(f"The prices of {ticker.strip().upper()} are due.")
 
 

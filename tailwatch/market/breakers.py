@@ -95,6 +95,11 @@ def out_of_service(connection: Connection, names: Collection[str], now: datetime
     }
 
 
+def allow_probe(connection: Connection) -> None:
+    """Let the next that comes ask the sources that are left alone, as if their time were over."""
+    connection.execute(text("UPDATE price_sources SET out_until = now() WHERE out_until > now()"))
+
+
 def note(connection: Connection, chain: SourceChain, now: datetime) -> None:
     """Keep what a chain has learnt about its sources since the last call."""
     answered, given_up = chain.take_news()

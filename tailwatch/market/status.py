@@ -65,6 +65,13 @@ _HELD = text(
     WHERE i.id = ANY(:ids) ORDER BY i.ticker, h.day
     """
 )
+_SPLITS = text("SELECT day, ratio, source FROM splits WHERE instrument_id = :id ORDER BY day DESC")
+_BARS = text(
+    """
+    SELECT day, close, adjusted_close, open, high, low, volume, source, fetched_at FROM prices
+    WHERE instrument_id = :id ORDER BY day DESC LIMIT :most
+    """
+)
 # Snapshots that were computed while the replaced bars counted, and rest on a day that was restated.
 _RESTATEMENTS = text(
     """
@@ -169,6 +176,16 @@ def late_at(now: datetime) -> dict[str, Any]:
 def held_prices(connection: Connection, instrument_ids: Collection[int]) -> list[dict[str, Any]]:
     """Return every bar of these that was ever held back, with what became of it."""
     return [dict(row) for row in connection.execute(_HELD, {"ids": list(instrument_ids)}).mappings()]
+
+
+def splits(connection: Connection, instrument_id: int) -> list[dict[str, Any]]:
+    """Return the splits of an instrument, the newest first."""
+    return [dict(row) for row in connection.execute(_SPLITS, {"id": instrument_id}).mappings()]
+
+
+def newest_bars(connection: Connection, instrument_id: int, most: int = 30) -> list[dict[str, Any]]:
+    """Return the newest bars of an instrument that are believed, the newest first."""
+    return [dict(row) for row in connection.execute(_BARS, {"id": instrument_id, "most": most}).mappings()]
 
 
 def restatements(

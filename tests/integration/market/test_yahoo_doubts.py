@@ -83,6 +83,12 @@ def test_a_split_announced_today_that_prices_are_adjusted_for(
     moved = listing.closes[-1] / listing.closes[-2] if session == "after its session" else 1
     assert value(held) == pytest.approx(before * D(moved), rel=D("1e-6"))
     assert [one["kind"] for one in ada.price("KO")["restatements"]] == ["rebased"]
+    [told] = ada.price("KO")["splits"]
+    assert (told["day"], D(told["ratio"]), told["source"]) == (str(TODAY), 2, "yahoo")
+    bars = ada.price("KO")["bars"]
+    assert [bar["day"] for bar in bars] == sorted((bar["day"] for bar in bars), reverse=True)
+    assert (bars[0]["close"], bars[0]["volume"]) == (held["price"], 1000)
+    assert D(bars[-1]["close"]) == pytest.approx(D(listing.closes[-len(bars) - (moved == 1)]), rel=D("1e-6"))
 
 
 @pytest.mark.parametrize("session", ["before its session", "after its session"])

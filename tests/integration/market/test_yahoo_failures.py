@@ -10,6 +10,7 @@ from sqlalchemy import text
 from tailwatch.settings import get_settings
 from tests.integration.api.support import forget_settings
 from tests.integration.market.investor import TODAY, YESTERDAY, Investor, moment
+from tests.support.work import work_off
 from tests.support.yahoo_server import Fault, YahooServer, sample_listing
 
 KEPT = "Its last prices stay in use. The next try comes by itself."
@@ -206,3 +207,24 @@ def test_a_new_ticker_that_yahoo_does_not_know_is_said_to_be_unknown(ada: Invest
     assert "unknown" in ada.warned()
     with ada.engine.connect() as connection:
         assert connection.scalar(text("SELECT next_fetch_at FROM instruments WHERE ticker = 'NOSUCH'")) is None
+
+
+def test_a_person_may_ask_a_source_that_is_left_alone(ada: Investor, yahoo: YahooServer) -> None:
+    ada.held_yesterday("KO", "XOM", "PEP")
+    yahoo.knows("KO", "XOM", "PEP")
+    yahoo.everything, yahoo.retry_after = "refuse", "3600"
+    ada.night()
+    yahoo.requests.clear()
+    assert ada.caller.post("/api/prices/KO/refresh").status_code == 202
+    work_off(ada.engine)
+    assert set(yahoo.charts_asked()) == {"KO"}
+    assert ada.source()["failures"] == 2
+    out_until = moment(ada.source()["out_until"])
+    assert out_until - datetime.now(UTC) > timedelta(minutes=59), "it refuses still, and is left alone again"
+
+    yahoo.everything = None
+    ada.caller.post("/api/prices/KO/refresh")
+    work_off(ada.engine)
+    assert ada.sees("KO") == ("ok", str(TODAY), None)
+    assert (ada.source()["failures"], ada.source()["out_until"]) == (0, None)
+    assert ada.sees("XOM")[0] == "failed", "the others come by themselves"

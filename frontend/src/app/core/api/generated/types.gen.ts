@@ -1952,6 +1952,54 @@ export type PreviewedTrade = {
 };
 
 /**
+ * PriceBar
+ *
+ * A session, as its source gives it: adjusted for later splits.
+ */
+export type PriceBar = {
+    /**
+     * Day
+     */
+    day: string;
+    /**
+     * Close
+     */
+    close: string;
+    /**
+     * Adjusted Close
+     *
+     * Adjusted for dividends, too: returns are made of it.
+     */
+    adjusted_close: string;
+    /**
+     * Open
+     */
+    open: string | null;
+    /**
+     * High
+     */
+    high: string | null;
+    /**
+     * Low
+     */
+    low: string | null;
+    /**
+     * Volume
+     */
+    volume: number | null;
+    /**
+     * Source
+     */
+    source: string;
+    /**
+     * Fetched At
+     *
+     * When this very version of it was first seen.
+     */
+    fetched_at: string;
+};
+
+/**
  * PriceDetail
  *
  * The prices of one instrument, with what was held back and what was restated.
@@ -2025,6 +2073,8 @@ export type PriceDetail = {
     held: number;
     /**
      * Remarks
+     *
+     * What is odd: a code (held_price, split_announced, no_price, stale_run, gap, other_currency, short_answer), a message and the day. Snapshots warn of the first four.
      */
     remarks: Array<{
         [key: string]: unknown;
@@ -2037,6 +2087,18 @@ export type PriceDetail = {
      * Restatements
      */
     restatements: Array<Restatement>;
+    /**
+     * Splits
+     *
+     * The newest first.
+     */
+    splits: Array<PriceSplit>;
+    /**
+     * Bars
+     *
+     * The newest thirty, the newest first.
+     */
+    bars: Array<PriceBar>;
 };
 
 /**
@@ -2101,6 +2163,30 @@ export type PriceSourceState = {
      * Last Answer At
      */
     last_answer_at: string | null;
+};
+
+/**
+ * PriceSplit
+ *
+ * A split: what was booked before its day is scaled by it, once.
+ */
+export type PriceSplit = {
+    /**
+     * Day
+     */
+    day: string;
+    /**
+     * Ratio
+     *
+     * New shares for one old one.
+     */
+    ratio: string;
+    /**
+     * Source
+     *
+     * user: entered by hand or from a broker's file; it stays whatever a source says.
+     */
+    source: string;
 };
 
 /**
@@ -2177,6 +2263,8 @@ export type PriceStanding = {
     held: number;
     /**
      * Remarks
+     *
+     * What is odd: a code (held_price, split_announced, no_price, stale_run, gap, other_currency, short_answer), a message and the day. Snapshots warn of the first four.
      */
     remarks: Array<{
         [key: string]: unknown;
