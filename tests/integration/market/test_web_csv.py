@@ -211,7 +211,12 @@ def test_the_price_task_takes_it_before_what_comes_after(engine: Engine, asked_f
     }
 
 
-def test_a_refusal_is_remembered_by_all_processes(engine: Engine, asked_first: CsvServer) -> None:
+def test_a_refusal_is_remembered_by_all_processes(
+    engine: Engine, asked_first: CsvServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another one may be on its way when the first is refused.
+    monkeypatch.setenv("PRICE_CONCURRENCY", "1")
+    get_settings.cache_clear()
     asked_first.everything = Answer(status=429, headers={"Retry-After": "3600"})
     found = fetch(engine, "KO", "PEP")
     assert {ticker: row[:2] for ticker, row in found.items()} == {"KO": ("ok", "sample"), "PEP": ("ok", "sample")}
