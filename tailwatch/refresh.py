@@ -34,6 +34,9 @@ FETCH_LEASE: Final = timedelta(seconds=120)
 #: Portfolios of a nightly run that are under way at once; the sweep sends more as they finish.
 NIGHTLY_IN_FLIGHT: Final = 5000
 INTERACTIVE_BATCH: Final = 200
+#: So long a nightly batch waits for prices that are still being fetched: whatever arrives would have all portfolios
+#: that rest on it computed again, and the samples that they share made again.
+PRICES_FIRST: Final = timedelta(minutes=15)
 
 #: Advisory lock class (the first of two keys) of "this portfolio is being computed".
 _COMPUTING: Final = 7_401
@@ -204,7 +207,10 @@ _COUNT_MARKET_ONLY = text(
     """
     SELECT count(*) AS waiting,
            count(*) FILTER (WHERE queued_at > :now - :lease
-             AND (queued_revision > done_revision OR queued_market_revision > done_market_revision)) AS in_flight
+             AND (queued_revision > done_revision OR queued_market_revision > done_market_revision)) AS in_flight,
+           min(behind_since) < :now - :patience AS impatient,
+           -- what failed is due again later, so it keeps nobody waiting
+           EXISTS (SELECT FROM instruments WHERE next_fetch_at <= :now) AS fetching
     FROM portfolios
     WHERE (revision > done_revision OR market_revision > done_market_revision) AND revision <= done_revision
     """
@@ -237,11 +243,13 @@ def sweep_interactive(connection: Connection, now: datetime) -> dict[int, str | 
 def sweep_nightly(connection: Connection, now: datetime) -> list[int]:
     """Mark portfolios that only new prices left behind as queued and return them, a bounded number at a time.
 
-    Nothing while they are few: then they are interactive ones.
+    Nothing while they are few: then they are interactive ones. Nothing for a while, either, as long as more prices
+    are on their way.
     """
-    market = connection.execute(_COUNT_MARKET_ONLY, {"now": now, "lease": NIGHTLY_LEASE}).one()
+    values = {"now": now, "lease": NIGHTLY_LEASE, "patience": PRICES_FIRST}
+    market = connection.execute(_COUNT_MARKET_ONLY, values).one()
     room = NIGHTLY_IN_FLIGHT - market.in_flight
-    if market.waiting <= INTERACTIVE_BATCH or room <= 0:
+    if market.waiting <= INTERACTIVE_BATCH or room <= 0 or (market.fetching and not market.impatient):
         return []
     return list(connection.execute(_SWEEP_NIGHTLY, {"now": now, "lease": NIGHTLY_LEASE, "batch": room}).scalars())
 

@@ -328,6 +328,35 @@ def test_a_night_goes_through_the_nightly_queue_a_bounded_number_at_a_time(
     }
 
 
+def test_a_night_waits_for_the_prices_that_are_on_their_way_but_not_for_ever(
+    engine: Engine, portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "INTERACTIVE_BATCH", 1)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO portfolios (user_id, name, market_revision, behind_since) "
+                "SELECT :user, 'p' || n, 1, :now FROM generate_series(1, 5) n"
+            ),
+            {"user": portfolio.user_id, "now": NOW},
+        )
+    with transaction(engine) as session:
+        session.add(Instrument(ticker="KO", next_fetch_at=NOW))
+    assert sweep(engine).nightly == []
+    # A fetch that fails is due again later: it holds up nobody.
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE instruments SET next_fetch_at = :later"), {"later": NOW + timedelta(minutes=5)}
+        )
+    assert len(sweep(engine).nightly) == 5
+    # One that comes to no end does so for a while only.
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE portfolios SET queued_at = NULL, queued_market_revision = 0"))
+    late = NOW + timedelta(minutes=14)
+    assert sweep(engine, late).nightly == []
+    assert len(sweep(engine, late + timedelta(minutes=2)).nightly) == 5
+
+
 def all_ids(engine: Engine) -> list[int]:
     with engine.connect() as connection:
         return list(connection.scalars(text("SELECT id FROM portfolios")))
