@@ -30,6 +30,7 @@ from urllib3.exceptions import (
 from tailwatch import __version__
 from tailwatch.errors import (
     BadAnswerError,
+    SourceBrokenError,
     SourceRefusedError,
     SourceTimeoutError,
     SourceUnreachableError,
@@ -194,6 +195,8 @@ class WebCsvSource:
             told = response.headers.get("Retry-After", "")
             seconds = min(float(told), LONGEST_REFUSAL_SECONDS) if told.isdecimal() else REFUSED_SECONDS
             raise SourceRefusedError(f"{self._host} refused to answer ({status}, too many requests).", seconds)
+        if status >= 500:
+            raise SourceBrokenError(f"{self._host} failed to answer for {ticker} (status {status}).")
         if status != 200:
             raise BadAnswerError(f"{self._host} failed to answer for {ticker} (status {status}).")
 
