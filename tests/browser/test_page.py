@@ -138,7 +138,7 @@ def test_a_backtest_is_computed_on_demand_and_says_whether_the_figures_held(
 
 def test_another_method_leads_once_it_is_chosen(dashboard: Page, product: Product, demo_id: int) -> None:
     before = figure(dashboard, "var")
-    dashboard.get_by_role("link", name="Change").click()
+    dashboard.get_by_role("link", name="Change", exact=True).click()
     dashboard.get_by_test_id("portfolio-method").click()
     dashboard.get_by_role("option", name="Student-t").click()
     dashboard.get_by_test_id("portfolio-covariance").click()
