@@ -95,3 +95,31 @@ export interface ProgressEvent {
   stage: string;
   fraction: number;
 }
+
+/** What a portfolio is worth at live prices: all of it each time, never stored, and sent only where quotes are on. */
+export interface QuoteEvent {
+  portfolio_id: number;
+  /** The snapshot whose positions these are. */
+  snapshot_id: number;
+  /** The newest stored close, which `pnl` counts from. */
+  close_day: string | null;
+  nav: string;
+  pnl: string;
+  pnl_fraction: number | null;
+  annualized_volatility: number | null;
+  var_95_1d: number | null;
+  es_95_1d: number | null;
+  var_975_1d: number | null;
+  es_975_1d: number | null;
+  var_99_1d: number | null;
+  es_99_1d: number | null;
+  amounts: Record<string, number> | null;
+  /** Those with a live price or a live exchange rate. */
+  positions: { ticker: string; state: string; reason: string | null }[];
+  feed: {
+    state: 'live' | 'stale' | 'connecting' | 'closed';
+    message: string;
+    last_tick_at: string | null;
+  };
+  at: string;
+}

@@ -2,7 +2,8 @@ import { TestBed } from '@angular/core/testing';
 
 import { Api } from '../api/api';
 import { Problem } from '../api/problem';
-import { Risk, RiskEvent } from '../api/types';
+import { QuoteEvent, Risk, RiskEvent } from '../api/types';
+import { SILENT_MS } from './live-quotes';
 import { PortfolioFeed } from './portfolio-feed';
 import { LiveSocket, OPEN_LIVE_SOCKET } from './socket';
 
@@ -72,6 +73,22 @@ function event(id: number): RiskEvent {
     computed_at: '2026-03-31T14:00:05Z',
   };
 }
+
+function quote(change: Partial<QuoteEvent> = {}): QuoteEvent {
+  return {
+    portfolio_id: 7,
+    snapshot_id: 1,
+    nav: '1010.00',
+    pnl: '10.00',
+    positions: [{ ticker: 'AAPL', state: 'live', reason: null }],
+    feed: { state: 'live', message: 'Live prices.', last_tick_at: null },
+    ...change,
+  } as QuoteEvent;
+}
+
+const feedState = (state: QuoteEvent['feed']['state']) => ({
+  feed: { state, message: '', last_tick_at: null },
+});
 
 /** An API whose newest snapshot the test sets; answers 304 to a tag it has already given. */
 class FakeApi {
@@ -258,5 +275,59 @@ describe('PortfolioFeed', () => {
     ]);
     socket.receive('risk', event(2));
     expect(feed.headline()?.revision).toBe(1);
+  });
+
+  describe('at live prices', () => {
+    it('takes those of its snapshot and of no other portfolio', async () => {
+      const { socket, feed } = await setUp();
+      expect(feed.live()).toBeNull();
+      socket.receive('prices', quote({ portfolio_id: 8 }));
+      expect(feed.live()).toBeNull();
+      socket.receive('prices', quote({ snapshot_id: 9 }));
+      expect(feed.live()).toBeNull();
+      socket.receive('prices', quote());
+      expect(feed.live()?.nav).toBe('1010.00');
+    });
+
+    it('goes back to the snapshot when a newer one arrives', async () => {
+      const { api, socket, feed } = await setUp();
+      socket.receive('prices', quote());
+      api.newest = snapshot(2);
+      socket.receive('risk', event(2));
+      expect(feed.live()).toBeNull();
+      await feed.refresh();
+      socket.receive('prices', quote({ snapshot_id: 2 }));
+      expect(feed.live()?.snapshot_id).toBe(2);
+    });
+
+    it('goes back to the snapshot when the stream is stuck, and keeps the last prices of a closed market', async () => {
+      const { socket, feed } = await setUp();
+      socket.receive('prices', quote());
+      socket.receive('prices', quote(feedState('stale')));
+      expect(feed.live()).toBeNull();
+      socket.receive('prices', quote(feedState('closed')));
+      expect(feed.live()).not.toBeNull();
+      socket.receive('prices', quote(feedState('connecting')));
+      expect(feed.live()).toBeNull();
+    });
+
+    it('counts no price that is not to be believed', async () => {
+      const { socket, feed } = await setUp();
+      const positions = [{ ticker: 'AAPL', state: 'suspicious', reason: 'far from the close' }];
+      socket.receive('prices', quote({ positions }));
+      expect(feed.live()).toBeNull();
+    });
+
+    it('goes back to the snapshot when nothing is heard any more', async () => {
+      const { socket, feed } = await setUp();
+      socket.receive('prices', quote());
+      await vi.advanceTimersByTimeAsync(SILENT_MS - 1);
+      expect(feed.live()).not.toBeNull();
+      await vi.advanceTimersByTimeAsync(1);
+      expect(feed.live()).toBeNull();
+      socket.receive('prices', quote());
+      socket.drop();
+      expect(feed.live()).toBeNull();
+    });
   });
 });

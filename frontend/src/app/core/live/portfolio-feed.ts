@@ -8,9 +8,11 @@ import {
   Holding,
   Progress,
   ProgressEvent,
+  QuoteEvent,
   Risk,
   RiskEvent,
 } from '../api/types';
+import { LiveQuotes } from './live-quotes';
 import { LiveSocket, OPEN_LIVE_SOCKET } from './socket';
 
 /** How the page learns of changes: pushed, asked for every few seconds, or not at all. */
@@ -62,6 +64,7 @@ export class PortfolioFeed {
   private refreshing: Promise<void> | null = null;
   private askedAgain = false;
 
+  private readonly quotes = new LiveQuotes();
   private readonly snapshotOf = signal<Risk | null>(null);
   private readonly event = signal<RiskEvent | null>(null);
   private readonly progressOf = signal<Progress | null>(null);
@@ -96,6 +99,13 @@ export class PortfolioFeed {
     return snapshot && headlineOf(snapshot);
   });
 
+  /** What the newest snapshot's positions are worth at live prices; null where there are none to be trusted. */
+  readonly live = computed<QuoteEvent | null>(() => {
+    const quote = this.quotes.held();
+    const newest = this.newerEvent()?.snapshot_id ?? this.snapshotOf()?.snapshot_id;
+    return quote && quote.snapshot_id === newest ? quote : null;
+  });
+
   private readonly newerEvent = computed(() => {
     const event = this.event();
     const held = this.snapshotOf()?.snapshot_id ?? -1;
@@ -120,6 +130,7 @@ export class PortfolioFeed {
     this.etag = null;
     this.snapshotOf.set(null);
     this.event.set(null);
+    this.quotes.drop();
     this.progressOf.set(null);
     this.holdingsOf.set([]);
     this.historyOf.set([]);
@@ -148,6 +159,7 @@ export class PortfolioFeed {
     removeEventListener('offline', this.wake);
     document.removeEventListener('visibilitychange', this.wake);
     this.socket?.disconnect();
+    this.quotes.drop();
     this.id = null;
   }
 
@@ -222,6 +234,7 @@ export class PortfolioFeed {
     this.socket.on('connect_error', () => this.lost());
     this.socket.on('risk', (event: RiskEvent) => this.onRisk(event));
     this.socket.on('progress', (event: ProgressEvent) => this.onProgress(event));
+    this.socket.on('prices', (event: QuoteEvent) => this.onPrices(event));
     this.socket.connect();
   }
 
@@ -239,6 +252,7 @@ export class PortfolioFeed {
 
   private lost(): void {
     this.subscribed = false;
+    this.quotes.drop();
     if (this.id === null) return;
     if (this.connectionOf() !== 'offline') this.connectionOf.set('polling');
     void this.refresh();
@@ -255,5 +269,9 @@ export class PortfolioFeed {
     if (event.portfolio_id !== this.id) return;
     this.progressOf.set({ stage: event.stage, fraction: event.fraction });
     if (this.snapshotOf()?.state !== 'computing') void this.refresh();
+  }
+
+  private onPrices(event: QuoteEvent): void {
+    if (event.portfolio_id === this.id) this.quotes.take(event);
   }
 }

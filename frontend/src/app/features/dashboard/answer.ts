@@ -22,10 +22,12 @@ import {
   confidenceOf,
   leadFigures,
   lineRows,
+  liveFigures,
   measured,
   rowBefore,
   tailOf,
 } from './headline';
+import { livePnl, liveSentence, liveTime } from './live-words';
 import { Movement } from './movement';
 import { between, shareBetween } from './spread';
 
@@ -66,15 +68,29 @@ export class Answer {
     const snapshot = this.feed.snapshot();
     return rowBefore(this.feed.history(), snapshot?.as_of ?? null, snapshot?.snapshot_id ?? null);
   });
-  private readonly lead = computed(() =>
-    leadFigures(this.confidence(), this.feed.headline(), this.feed.snapshot()),
-  );
+  private readonly lead = computed(() => {
+    const live = this.feed.live();
+    return live
+      ? liveFigures(this.confidence(), live)
+      : leadFigures(this.confidence(), this.feed.headline(), this.feed.snapshot());
+  });
   private readonly level = computed(() =>
     percent(Number(this.confidence()) / 100, this.confidence() === '97.5' ? 1 : 0),
   );
 
-  /** The snapshot's intervals, while it is the snapshot that the headline comes from. */
+  /** The mark of figures at live prices; null while they are the snapshot's. */
+  protected readonly live = computed(() => {
+    const live = this.feed.live();
+    if (!live) return null;
+    return {
+      mark: live.feed.state === 'closed' ? 'after the close' : 'live',
+      words: liveSentence(live, this.feed.snapshot()?.positions.length ?? 0),
+    };
+  });
+
+  /** The snapshot's intervals, while it is the snapshot that the figures come from. */
   private readonly intervals = computed(() => {
+    if (this.feed.live()) return null;
     const snapshot = this.feed.snapshot();
     const isCurrent = snapshot?.computed_at === this.feed.headline()?.computedAt;
     return (isCurrent && snapshot?.intervals) || null;
@@ -128,7 +144,7 @@ export class Answer {
         figure: compactMoney(nav, currency),
         exact: money(nav, currency),
         basis: currency,
-        also: this.feed.snapshot()?.as_of ? day(this.feed.snapshot()?.as_of) : '',
+        also: this.valuedAt(),
         range: '',
       },
       {
@@ -158,6 +174,12 @@ export class Answer {
     ];
   });
 
+  private valuedAt(): string {
+    const live = this.feed.live();
+    const asOf = this.feed.snapshot()?.as_of;
+    return live ? liveTime(live) : asOf ? day(asOf) : '';
+  }
+
   private common(measure: Measure, value: number | null): Pick<Tile, 'id' | 'line' | 'change'> {
     const confidence = this.confidence();
     return {
@@ -168,6 +190,8 @@ export class Answer {
   }
 
   private change(measure: Measure, value: number | null): Tile['change'] {
+    const live = this.feed.live();
+    if (live && measure === 'nav') return livePnl(live, this.currency());
     const before = this.before();
     const was = before && measured(before.row, measure, this.confidence());
     if (!before || was === null || value === null) return null;

@@ -1,4 +1,4 @@
-import { HistoryRow, Portfolio, Risk } from '../../core/api/types';
+import { HistoryRow, Portfolio, QuoteEvent, Risk } from '../../core/api/types';
 import { Headline, headlineOf } from '../../core/live/portfolio-feed';
 
 /** The confidence the page leads with, in percent. */
@@ -66,6 +66,23 @@ export function leadFigures(
     volatility: figure(headline?.annualizedVolatility, amounts?.annualized_volatility),
     var: figure(atRisk, amounts?.[`var_${key}_1d`]),
     es: figure(es, amounts?.[`es_${key}_1d`]),
+  };
+}
+
+/** The same figures at live prices, on the weights of now. */
+export function liveFigures(confidence: Confidence, quote: QuoteEvent): LeadFigures {
+  const { key, days } = TAILS[confidence];
+  const figure = (name: 'annualized_volatility' | `${'var' | 'es'}_${Tail['key']}_1d`): Figure => ({
+    share: quote[name],
+    amount: quote.amounts?.[name] ?? null,
+  });
+  return {
+    confidence,
+    days,
+    nav: Number(quote.nav),
+    volatility: figure('annualized_volatility'),
+    var: figure(`var_${key}_1d`),
+    es: figure(`es_${key}_1d`),
   };
 }
 
