@@ -47,11 +47,16 @@ def fetch(name: str, make: Callable[[], Sequence[Shared]]) -> Sequence[Shared]:
     try:
         folder = _folder()
         with _alone(folder):
-            if not (folder / name / _ABOUT).exists():
-                _write(folder, name, make())
-                _tidy(folder, name)
+            if (folder / name).exists():
+                try:
+                    return _read(folder / name)
+                except (OSError, ValueError, KeyError) as error:
+                    log.warning("shared samples cannot be read and are made again", error=str(error))
+                    shutil.rmtree(folder / name)
+            _write(folder, name, make())
+            _tidy(folder, name)
             return _read(folder / name)
-    except (OSError, ValueError, KeyError) as error:
+    except OSError as error:
         log.warning("samples cannot be shared between processes", error=str(error))
         return make()
 

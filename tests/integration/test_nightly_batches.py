@@ -216,6 +216,8 @@ def test_without_usable_files_the_night_goes_on(stocked: Engine, tmp_path: Path,
         folder.chmod(0o777)
     shared.forget()
     assert_alike(stocked, ids)
+    if damage == "broken":
+        assert all(json.loads(about.read_bytes()) for about in folder.glob("*/about.json")), "they are made again"
 
 
 def test_old_samples_are_cleared_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
