@@ -158,6 +158,8 @@ def _aligned(
     # Of two instruments with one ticker neither could be told from the other.
     times = Counter(series.ticker for _, series in members)
     members = [one for one in members if times[one[1].ticker] == 1]
+    # As the positions of a portfolio lie in a sample of its own: then all figures are the same to the last bit.
+    members.sort(key=lambda one: one[1].ticker)
     while len(members) >= FEWEST:
         sample = align([series for _, series in members], window=wish.window, benchmark=market, model=model)
         if sample.benchmark is None or not sample.benchmark.known.all():

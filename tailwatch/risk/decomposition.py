@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tailwatch.risk.arrays import Matrix, Values, Vector
-from tailwatch.risk.covariance import principal_components
 from tailwatch.risk.results import PositionRisk, RiskGroup
 
 
@@ -44,7 +43,7 @@ def _sum(figures: Sequence[float | None]) -> float | None:
     return math.fsum(known) if known else None
 
 
-def effective_bets(values: Matrix, deviations: Values) -> Vector:
+def effective_bets(values: Matrix, components: Values, variances: Matrix) -> Vector:
     """Return (P,) the effective number of uncorrelated bets: exp of the entropy of principal components' risk shares.
 
     Meucci (2009), Managing diversification, Risk 22. 1: all variance is of one component; n: of n ones alike. NaN
@@ -52,9 +51,9 @@ def effective_bets(values: Matrix, deviations: Values) -> Vector:
 
     Args:
         values: (P, n) signed market values.
-        deviations: (P, n, T) daily returns of the same positions less their means.
+        components: (P, n, K) orthonormal principal components of the covariance; (1, n, K): of all of them.
+        variances: (P, K) of the components, daily; or (1, K).
     """
-    components, variances = principal_components(deviations)
     shares = np.matmul(values[:, None, :], components)[:, 0, :] ** 2 * variances
     total = shares.sum(axis=1, keepdims=True)
     shares = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from tailwatch.errors import InvalidExposureError, InvalidPriceSeriesError, InvalidRiskSettingsError
 from tailwatch.risk import covariance, drawdown
-from tailwatch.risk.arrays import Days, Flags, Matrix, Vector, row_by_row
+from tailwatch.risk.arrays import Days, Flags, Matrix, Values, Vector, row_by_row
 from tailwatch.risk.coefficients import default_model
 from tailwatch.risk.scenarios import Scenarios, scenarios_of
 from tailwatch.risk.shrinkage import Shrinkage, ledoit_wolf
@@ -220,6 +220,12 @@ class Sample:
     def ewma_volatilities(self) -> Vector:
         """(M,) daily EWMA standard deviations, mean zero."""
         return np.sqrt(covariance.ewma_variances(self.returns))
+
+    @cached_property
+    def principal_components(self) -> tuple[Values, Matrix]:
+        """(1, M, K) principal components of the window's returns, K ≤ M, and their (1, K) daily variances."""
+        rows = self.returns.T[None]
+        return covariance.principal_components(rows - rows.mean(axis=2, keepdims=True))
 
     @cached_property
     def shrinkage(self) -> Shrinkage:

@@ -55,7 +55,7 @@ def test_independent_bets_alike_count_in_full() -> None:
     # Orthogonal deviations of one length.
     deviations = np.eye(5, 20) - np.eye(5, 20, k=5)
     values = np.array([np.full(5, 7.0), [7.0, 0, 0, 0, 0], np.zeros(5)])
-    found = effective_bets(values, np.stack([deviations] * 3))
+    found = effective_bets(values, *principal_components(deviations[None]))
     np.testing.assert_allclose(found, [5, 1, np.nan])
 
 

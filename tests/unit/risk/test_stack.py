@@ -55,7 +55,8 @@ def given_to(book: dict[int, float], sample: Sample, method: Method) -> RiskInpu
 
 
 def own_sample(book: dict[int, float]) -> Sample:
-    return align([SERIES[number] for number in book], benchmark=MARKET)
+    """Return the sample of a portfolio's own, whose columns lie as they do in the wide one: by ticker."""
+    return align([SERIES[number] for number in sorted(book)], benchmark=MARKET)
 
 
 def episodes_of(book: dict[int, float], sample: Sample) -> tuple[EpisodeReturns, ...]:
