@@ -83,7 +83,7 @@ export class Answer {
     const live = this.feed.live();
     if (!live) return null;
     return {
-      mark: live.feed.state === 'closed' ? 'after the close' : 'live',
+      mark: live.feed.state === 'closed' ? 'closed' : 'live',
       words: liveSentence(live, this.feed.snapshot()?.positions.length ?? 0),
     };
   });
