@@ -1,5 +1,5 @@
 import { PriceDetail, PriceStanding } from '../../core/api/types';
-import { needsLooking, restated } from './price-words';
+import { needsLooking, remarksOn, restated, splitsOf } from './price-words';
 
 const ONE: PriceDetail['restatements'][number] = {
   replaced_at: '2023-01-20T22:00:00Z',
@@ -26,6 +26,24 @@ describe('prices in words', () => {
     expect(restated(many)).toBe(
       '1,200 bars from Jan 3, 2022 to Feb 3, 2022: adjusted for a split or dividend since; 2 of your snapshots were computed before.',
     );
+  });
+
+  it('tell what is odd, and of splits whose word they are', () => {
+    const remarks = [
+      { code: 'held_price', message: 'held' },
+      { code: 'stale_run', message: 'It has closed at 5 for six sessions.' },
+    ];
+    expect(remarksOn({ remarks } as unknown as PriceStanding)).toEqual([
+      'It has closed at 5 for six sessions.',
+    ]);
+    const splits = [
+      { day: '2020-08-31', ratio: '4', source: 'yahoo' },
+      { day: '2014-06-09', ratio: '0.1', source: 'user' },
+    ];
+    expect(splitsOf({ splits } as PriceDetail)).toBe(
+      'Splits: 4 for 1 on Aug 31, 2020, 0.1 for 1 on Jun 9, 2014 (entered by hand).',
+    );
+    expect(splitsOf({ splits: [] as typeof splits } as PriceDetail)).toBe('');
   });
 
   it('say which instruments need a look', () => {

@@ -12,7 +12,7 @@ export const STATES: Record<string, string> = {
 };
 
 /** What happened to bars that newer ones took the place of. */
-export const KINDS: Record<string, string> = {
+const KINDS: Record<string, string> = {
   rebased: 'adjusted for a split or dividend since',
   restated: 'other prices',
   source: 'another source',
@@ -21,6 +21,20 @@ export const KINDS: Record<string, string> = {
 
 export function needsLooking({ state, held }: PriceStanding): boolean {
   return held > 0 || !['ok', 'pending'].includes(state);
+}
+
+/** What is odd about the prices, each once; bars that are held back have places of their own. */
+export function remarksOn({ remarks }: PriceStanding): string[] {
+  return remarks.filter(({ code }) => code !== 'held_price').map(({ message }) => String(message));
+}
+
+/** Splits: 4 for 1 on Aug 31, 2020 (entered by hand). */
+export function splitsOf({ splits }: PriceDetail): string {
+  const told = splits.map(
+    (one) =>
+      `${exact(one.ratio)} for 1 on ${day(one.day)}${one.source === 'user' ? ' (entered by hand)' : ''}`,
+  );
+  return told.length ? `Splits: ${told.join(', ')}.` : '';
 }
 
 /** 12 bars from Jan 3 to Jan 19, 2022: other prices; 2 of your snapshots were computed before. */

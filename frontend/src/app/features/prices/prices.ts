@@ -16,7 +16,7 @@ import { PriceDetail, PriceStanding } from '../../core/api/types';
 import { confirm } from '../../ui/confirm';
 import { day, exact, moment } from '../../ui/format';
 import { Icon } from '../../ui/icon';
-import { KINDS, STATES, needsLooking, restated } from './price-words';
+import { STATES, needsLooking, remarksOn, restated, splitsOf } from './price-words';
 
 /** How every price stands that a portfolio of the reader rests on; what is held back is decided here. */
 @Component({
@@ -36,11 +36,12 @@ export default class Prices implements OnInit {
   protected readonly details = signal<Record<string, PriceDetail>>({});
 
   protected readonly states = STATES;
-  protected readonly kinds = KINDS;
   protected readonly day = day;
   protected readonly moment = moment;
   protected readonly exact = exact;
   protected readonly restated = restated;
+  protected readonly remarksOn = remarksOn;
+  protected readonly splitsOf = splitsOf;
   /** What needs a decision or a look comes first. */
   protected readonly rows = computed(() =>
     [...(this.standings() ?? [])].sort(
